@@ -1,0 +1,183 @@
+"""One settings module; each value comes from one environment variable, with a default that works on a laptop.
+
+`.env.example` lists them all. `digest.checks` refuses what production must not run with.
+"""
+
+import hashlib
+from email.utils import parseaddr
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import environ
+
+from digest import embedded
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.Env()
+if (BASE_DIR / ".env").is_file():
+    environ.Env.read_env(BASE_DIR / ".env")
+
+# Never inferred: only `production` refuses default secrets, an empty postal address and an http site.
+ENVIRONMENT = env.str("ENVIRONMENT", "development")
+DEBUG = False  # error pages are our own in development too; a reader never sees a traceback
+VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+
+INSECURE_SECRET_KEY = "development-only-" + hashlib.sha256(str(BASE_DIR).encode()).hexdigest()
+SECRET_KEY = env.str("SECRET_KEY", "") or INSECURE_SECRET_KEY
+SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
+
+PORT = env.int("PORT", 8000)
+SITE_URL = (env.str("SITE_URL", "") or f"http://127.0.0.1:{PORT}").rstrip("/")
+ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
+    urlsplit(SITE_URL).hostname or "",
+    "localhost",
+    "127.0.0.1",
+    "[::1]",
+]
+CSRF_TRUSTED_ORIGINS = [SITE_URL]
+
+# --- services -----------------------------------------------------------------------------------
+# Unset addresses mean the bundled services under VAR_DIR; see digest/embedded.py.
+DATABASE_URL = env.str("DATABASE_URL", "")
+REDIS_URL = env.str("REDIS_URL", "")
+BUNDLED = {
+    name for name, url in (("postgres", DATABASE_URL), ("redis", REDIS_URL)) if not url
+}  # the services that this installation runs itself
+
+DATABASES = {
+    "default": {
+        **environ.Env.db_url_config(DATABASE_URL or embedded.database_url(VAR_DIR)),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+    }
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.redis.RedisCache",
+        "LOCATION": REDIS_URL or embedded.redis_url(VAR_DIR),
+        "KEY_PREFIX": "paperboy",
+    }
+}
+
+CELERY_BROKER_URL = env.str("CELERY_BROKER_URL", "") or REDIS_URL or embedded.broker_url(VAR_DIR)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = False  # the row is the truth; a lost task is poked again a minute later
+CELERY_TASK_TIME_LIMIT = 150
+CELERY_TASK_SOFT_TIME_LIMIT = 120
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TIMEZONE = "UTC"
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 30, "socket_connect_timeout": 10}
+CELERY_BEAT_SCHEDULE_FILENAME = str(VAR_DIR / "run" / "beat-schedule")
+# A poke that waited longer than a minute has been poked again meanwhile.
+CELERY_BEAT_SCHEDULE = {
+    "send due notices": {
+        "task": "subscriptions.tasks.send_due",
+        "schedule": 15.0,
+        "options": {"expires": 60},
+    },
+    "fetch what is due": {"task": "digest.tasks.fetch_due", "schedule": 60.0, "options": {"expires": 60}},
+    "open and compose editions": {
+        "task": "digest.tasks.compose_due",
+        "schedule": 60.0,
+        "options": {"expires": 60},
+    },
+    "deliver what is due": {"task": "digest.tasks.deliver_due", "schedule": 20.0, "options": {"expires": 60}},
+    "sweep": {"task": "digest.tasks.sweep", "schedule": 60.0, "options": {"expires": 60}},
+}
+
+# --- mail ---------------------------------------------------------------------------------------
+EMAIL_URL = env.str("EMAIL_URL", "")  # empty: the local mail catcher of `make run`
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Paperboy <paperboy@localhost.localdomain>")
+MAIL_DOMAIN = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # Message-ID, VERP, List-Id
+POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", "")
+EMAIL_TIMEOUT = 30  # seconds for each step of an SMTP conversation
+UNCERTAIN_POLICY = env.str("UNCERTAIN_POLICY", "hold")  # hold | resend
+MAX_RATE = env.float("MAX_RATE", 0.0)  # messages a second for this installation; 0: none
+
+# --- sources ------------------------------------------------------------------------------------
+HUGGINGFACE_URL = env.str("HUGGINGFACE_URL", "https://huggingface.co").rstrip("/")
+CONTACT = env.str("CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])  # in the User-Agent sent to sources
+
+# --- Django -------------------------------------------------------------------------------------
+INSTALLED_APPS = [
+    "unfold",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django.contrib.humanize",
+    "csp",
+    "subscriptions.apps.SubscriptionsConfig",
+    "digest.apps.DigestConfig",
+]
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.locale.LocaleMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+]
+ROOT_URLCONF = "digest.urls"
+WSGI_APPLICATION = "digest.wsgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "django.template.context_processors.i18n",
+                "csp.context_processors.nonce",
+                "digest.web.context.site",
+            ],
+        },
+    }
+]
+
+LANGUAGE_CODE = "en"
+LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = True
+
+STATIC_URL = "static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STORAGES = {
+    "staticfiles": {
+        "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
+        if ENVIRONMENT == "production"
+        else "django.contrib.staticfiles.storage.StaticFilesStorage"
+    }
+}
+WHITENOISE_USE_FINDERS = ENVIRONMENT != "production"
+
+SECURE_REFERRER_POLICY = "no-referrer"  # addresses hold signed tokens
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SITE_URL.startswith("https:")
+X_FRAME_OPTIONS = "DENY"
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"console": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "root": {"handlers": ["console"], "level": env.str("LOG_LEVEL", "WARNING")},
+    "loggers": {name: {"level": env.str("LOG_LEVEL", "INFO")} for name in ("digest", "subscriptions")},
+}
