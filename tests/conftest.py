@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import django
 import environ
 import pytest
 from django.conf import settings
@@ -56,6 +57,8 @@ def _prepare_environment() -> Path:
 
 
 VAR_DIR = _prepare_environment()
+django.setup()  # pytest-django does so by itself only where it knows the settings module before this file
+del os.environ["DJANGO_SETTINGS_MODULE"]  # xdist workers inherit it, and would know it too early
 _services = contextlib.ExitStack()
 
 
