@@ -95,6 +95,8 @@ CELERY_BEAT_SCHEDULE = {
 
 # --- mail ---------------------------------------------------------------------------------------
 EMAIL_URL = env.str("EMAIL_URL", "")  # empty: the local mail catcher of `make run`
+if not EMAIL_URL and ENVIRONMENT == "development":
+    BUNDLED.add("catcher")
 DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Paperboy <paperboy@localhost.localdomain>")
 MAIL_DOMAIN = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # Message-ID, VERP, List-Id
 POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", "")
