@@ -121,6 +121,7 @@ class Migration(migrations.Migration):
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('listing_day', models.DateField()),
                 ('position', models.PositiveIntegerField(help_text='Place by trending score, from 1.')),
+                ("folded_in", models.BooleanField(default=False, help_text="Not a member: here only for readers whose undelivered earlier digest joined theirs.")),
                 ('score', models.FloatField(help_text='Trending score at opening; see papers/trending.py.')),
                 ('votes', models.PositiveIntegerField(blank=True, null=True)),
                 ('comments', models.PositiveIntegerField(blank=True, null=True)),

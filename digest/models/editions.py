@@ -32,6 +32,10 @@ class EditionPaper(models.Model):
     listing_day = models.DateField()
     position = models.PositiveIntegerField(help_text="Place by trending score, from 1.")
     score = models.FloatField(help_text="Trending score at opening; see papers/trending.py.")
+    folded_in = models.BooleanField(
+        default=False,
+        help_text="Not a member: here only for readers whose undelivered earlier digest joined theirs.",
+    )
     votes = models.PositiveIntegerField(null=True, blank=True)
     comments = models.PositiveIntegerField(null=True, blank=True)
     stars = models.PositiveIntegerField(null=True, blank=True)
@@ -117,8 +121,9 @@ class Digest(models.Model):
 
     The key is the ledger key (mailing << 32 | subscriber); partitioned like the ledger, for the same
     reason. `sections` is [{"topic": id, "filter": id, "papers": [id, …], "also": {"paper id": [filter id, …]}},
-    …] in the reader's order; the reasons of each paper stand in EditionMatch. `held` counts matching papers
-    that a cap left out. `top` lists papers of the fallback for readers without a match.
+    …] in the reader's order; the reasons of each paper stand in EditionMatch, those of papers folded in from
+    an earlier edition in the section's own "why": {"paper id": [[field, words], …]}. `held` counts matching
+    papers that a cap left out. `top` lists papers of the fallback for readers without a match.
     """
 
     id = models.BigIntegerField(primary_key=True)

@@ -131,10 +131,13 @@ class Connection:
         sock.sendall(data)
 
     def _reset(self) -> None:
-        # Not smtplib's own: that raises on an odd answer, and the answer here means nothing.
+        # The message has its answer already: a connection that breaks here only needs replacing.
         if self._client.sock is not None:
-            self._client.putcmd("rset")
-            self._client.getreply()
+            try:
+                self._client.putcmd("rset")
+                self._client.getreply()
+            except (OSError, smtplib.SMTPException):
+                self._client.close()
 
     @property
     def is_open(self) -> bool:
@@ -186,7 +189,7 @@ def _open(url: str) -> smtplib.SMTP:
             client.login(unquote(parts.username), unquote(parts.password or ""))
     except (OSError, smtplib.SMTPException) as error:
         raise ConnectionLost(
-            f"The mail server {host}:{port} cannot be used: {error}. Check EMAIL_URL and that the server runs.",
+            f"The mail server {host}:{port} cannot be used: {error}. Check EMAIL_URL and that it runs.",
             in_doubt=False,
         ) from error
     return client
