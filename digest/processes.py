@@ -51,6 +51,10 @@ class Process(NamedTuple):
     def alive(self) -> bool:
         return start_time(self.pid) == self.started
 
+    def ended(self, *, seconds: float) -> bool:
+        """Wait up to so long for its end; whether it came."""
+        return wait_until(lambda: not self.alive(), seconds=seconds)
+
     def signal(self, number: int) -> None:
         """Send a signal; nothing if the process has ended, even if its pid was given out again."""
         if self.alive():
@@ -63,12 +67,15 @@ class Process(NamedTuple):
         """Send each signal in turn and wait up to its seconds; True once the process has ended."""
         for number, patience in steps:
             self.signal(number)
-            if wait_until(lambda: not self.alive(), seconds=patience):
+            if self.ended(seconds=patience):
                 return True
         return not self.alive()
 
     def as_record(self) -> dict[str, Any]:
         return {"pid": self.pid, "started": self.started}
+
+
+NOBODY = Process(0, "never")  # never alive
 
 
 def start_time(pid: int) -> str | None:
@@ -125,8 +132,7 @@ def spawn(
         if account is not None:
             _become(account)
         # After every change of user, which clears it.
-        if _libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0) != 0:
-            raise OSError(ctypes.get_errno(), "PR_SET_PDEATHSIG")
+        _checked(_libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "PR_SET_PDEATHSIG")
         if os.getppid() != parent:  # it ended before the line above
             os._exit(1)
 
@@ -140,6 +146,14 @@ def spawn(
         preexec_fn=prepare,
         process_group=0 if own_group else None,
     )
+
+
+def end_with_parent(death_signal: int) -> None:
+    """Have this process signalled when the one that started it ends, even by kill -9."""
+    parent = os.getppid()
+    _checked(_libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "PR_SET_PDEATHSIG")
+    if os.getppid() != parent:  # it ended before the line above
+        os.kill(os.getpid(), death_signal)
 
 
 def holds_capability(capability: int) -> bool:

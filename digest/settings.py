@@ -28,7 +28,8 @@ INSECURE_SECRET_KEY = "development-only-" + hashlib.sha256(str(BASE_DIR).encode(
 SECRET_KEY = env.str("SECRET_KEY", "") or INSECURE_SECRET_KEY
 SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 
-PORT = env.int("PORT", 8000)
+# Commands beside a running `manage.py up` write the links of that one, whatever port it was given.
+PORT = env.int("PORT", 0) or embedded.web_port(VAR_DIR) or 8000
 SITE_URL = (env.str("SITE_URL", "") or f"http://127.0.0.1:{PORT}").rstrip("/")
 ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
     urlsplit(SITE_URL).hostname or "",
