@@ -120,8 +120,8 @@ class Digest(models.Model):
     """One subscriber's share of an edition, frozen at compose: paper ids with what picked them.
 
     The key is the ledger key (mailing << 32 | subscriber); partitioned like the ledger, for the same
-    reason. `sections` is [{"topic": id, "filter": id, "papers": [id, …], "also": {"paper id": [filter id, …]}},
-    …] in the reader's order; the reasons of each paper stand in EditionMatch, those of papers folded in from
+    reason. `sections` is [{"topic": id, "filter": id, "papers": [id, …], "also": {"paper": [filter, …]}},
+    …] in reader order; the reasons of each paper stand in EditionMatch, those of papers folded in from
     an earlier edition in the section's own "why": {"paper id": [[field, words], …]}. `held` counts matching
     papers that a cap left out. `top` lists papers of the fallback for readers without a match.
     """
@@ -135,9 +135,6 @@ class Digest(models.Model):
     sections = models.JSONField(default=list)
     top = models.JSONField(default=list)
     held = models.PositiveIntegerField(default=0)
-
-    class Meta:
-        indexes: list[models.Index] = []  # the primary key is the only way in
 
     def __str__(self) -> str:
         return f"digest {self.id}"

@@ -9,7 +9,7 @@ class PaperQuerySet(models.QuerySet["Paper"]):
         return self.listed_between(day, day)
 
     def listed_between(self, first: date, last: date) -> "PaperQuerySet":
-        """Papers that some source lists under a day of this span, each once, merged ones as their original."""
+        """Papers that some source lists under a day of this span; merged and withdrawn ones left out."""
         sightings = Sighting.objects.filter(listing_day__range=(first, last))
         return self.filter(
             models.Exists(sightings.filter(paper=models.OuterRef("pk"))), canonical=None, withdrawn_at=None

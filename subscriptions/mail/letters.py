@@ -18,6 +18,7 @@ class Recipient:
     dated_at: datetime  # the Date header; the same at every try
     domain: str  # right side of the Message-ID
     label: str  # the mailing's, for Feedback-ID and logs
+    attempt: int = 1  # this is the nth time that it is handed over
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ class Migration(migrations.Migration):
                 ('closes_at', models.DateTimeField(help_text='Until then readers without a row get one.')),
                 ('paused_at', models.DateTimeField(blank=True, null=True)),
                 ('pause_reason', models.TextField(blank=True)),
+                ('trouble', models.TextField(blank=True, help_text='Why the last attempt to deliver stopped early.')),
+                ('trouble_at', models.DateTimeField(blank=True, null=True)),
                 ('completed_at', models.DateTimeField(blank=True, null=True)),
             ],
             options={

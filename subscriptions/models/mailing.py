@@ -19,6 +19,8 @@ class Mailing(models.Model):
     closes_at = models.DateTimeField(help_text="Until then readers without a row get one.")
     paused_at = models.DateTimeField(null=True, blank=True)
     pause_reason = models.TextField(blank=True)
+    trouble = models.TextField(blank=True, help_text="Why the last attempt to deliver stopped early.")
+    trouble_at = models.DateTimeField(null=True, blank=True)
     completed_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

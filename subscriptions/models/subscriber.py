@@ -1,3 +1,4 @@
+import contextlib
 import secrets
 import zoneinfo
 from datetime import date
@@ -15,10 +16,8 @@ def normalise_address(address: str) -> str:
     Dots and plus tags are kept: only Gmail ignores them, and two people must never become one.
     """
     local, at, domain = address.strip().rpartition("@")
-    try:
+    with contextlib.suppress(UnicodeError):  # not a host name: validation elsewhere says so
         domain = domain.encode("idna").decode("ascii")
-    except UnicodeError:  # not a host name; validation elsewhere says so
-        pass
     return f"{local}{at}{domain}".lower()
 
 
