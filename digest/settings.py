@@ -162,7 +162,8 @@ USE_TZ = True
 USE_I18N = True
 
 STATIC_URL = "static/"
-STATIC_ROOT = BASE_DIR / "staticfiles"
+# Only where files are collected: whitenoise warns of a folder that is not there.
+STATIC_ROOT = BASE_DIR / "staticfiles" if ENVIRONMENT == "production" else None
 STORAGES = {
     "staticfiles": {
         "BACKEND": "whitenoise.storage.CompressedManifestStaticFilesStorage"
