@@ -3,7 +3,7 @@
     python -m digest.operations.catcher VAR_DIR
 
 Started by digest.embedded where EMAIL_URL is unset. The port stands in VAR_DIR/run/catcher.json and stays the same
-from start to start while it is free. Messages: digest.operations.inbox.
+from start to start while it is free. Messages: digest.operations.mailbox.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from pathlib import Path
 
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
-from digest.operations import inbox
+from digest.operations import mailbox
 from digest.processes import Process, read_json, write_json
 from subscriptions.mail.catcher_address import port_file
 
@@ -31,7 +31,7 @@ class Keeper:
     async def handle_DATA(self, server: SMTP, session: Session, envelope: Envelope) -> str:  # noqa: N802
         """Keep the message, then say so."""
         content = envelope.original_content or b""
-        message_id = inbox.store(
+        message_id = mailbox.store(
             self.var_dir,
             content,
             sender=envelope.mail_from or "",
@@ -47,7 +47,7 @@ async def serve(var_dir: Path) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    inbox.prune(var_dir)
+    mailbox.prune(var_dir)
     keeper = Keeper(var_dir)
     server = await _listen(
         lambda: SMTP(

@@ -1,110 +1,140 @@
-"""The mail that the local catcher took: one folder, VAR_DIR/inbox, two files for each message.
+"""/inbox/: the mail that the local catcher took, for people who try Paperboy out.
 
-`<id>.eml` holds the bytes exactly as they came over the wire, `<id>.json` the envelope. The id begins with the time,
-so names sort by arrival. No Django here: the catcher writes from a process of its own.
+The addresses exist only in development and where EMAIL_URL is unset: this page shows everybody's mail.
 """
 
-import itertools
-import json
-import os
-import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from pathlib import Path
+from email import message_from_bytes, policy
+from email.message import EmailMessage, MIMEPart
+from typing import cast
 
-KEPT = 2000  # newest messages; the older ones are removed
-_PRUNE_EVERY = 100
-_ID = re.compile(r"\d{8}T\d{12}-\d+-\d+")
-_numbers = itertools.count(1)
+from csp.constants import NONE, SELF, UNSAFE_INLINE
+from csp.decorators import csp_replace, csp_update
+from django.conf import settings
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern, path
+from django.views.decorators.cache import never_cache
+from django.views.decorators.clickjacking import xframe_options_sameorigin
+from django.views.decorators.http import require_safe
 
+from digest import embedded
+from digest.operations import mailbox
 
-class NoSuchMessage(LookupError):
-    """There is no message of this id, or it has been removed since."""
-
-
-@dataclass(frozen=True)
-class Caught:
-    """One message in the local inbox."""
-
-    id: str
-    sender: str  # of the envelope; empty for a bounce
-    recipients: tuple[str, ...]  # of the envelope
-    received_at: datetime
-    path: Path
-
-    def raw(self) -> bytes:
-        """The message exactly as it was handed over. Raises NoSuchMessage if it has been removed meanwhile."""
-        try:
-            return self.path.read_bytes()
-        except FileNotFoundError as error:
-            raise NoSuchMessage(self.id) from error
+PER_PAGE = 50
+# Links of a message open beside it: a page that forbids frames would stay blank inside ours.
+SANDBOX = "allow-popups allow-popups-to-escape-sandbox allow-top-navigation-by-user-activation"
+_SHOWN_HEADERS = ("From", "To", "Subject", "Date", "Reply-To", "List-Id", "List-Unsubscribe", "Message-ID")
 
 
-def folder(var_dir: Path) -> Path:
-    return var_dir / "inbox"
+@never_cache
+@require_safe
+def index(request: HttpRequest) -> HttpResponse:
+    """Newest first; `?to=` keeps the messages to or from an address that contains it."""
+    address = request.GET.get("to", "").strip()[:320]
+    found = list(mailbox.messages(settings.VAR_DIR, address=address))
+    page = Paginator(found, PER_PAGE).get_page(request.GET.get("page"))
+    rows = [{"caught": caught, "subject": _subject(_parse(caught))} for caught in page.object_list]
+    context = {"page": page, "rows": rows, "address": address, "kept": mailbox.KEPT}
+    return render(request, "inbox/index.html", context)
 
 
-def store(var_dir: Path, content: bytes, *, sender: str, recipients: Sequence[str], now: datetime) -> str:
-    """Keep one message; its id. Once it can be listed, it can be read whole."""
-    inbox = folder(var_dir)
-    inbox.mkdir(mode=0o700, parents=True, exist_ok=True)
-    number = next(_numbers)
-    message_id = f"{now:%Y%m%dT%H%M%S%f}-{os.getpid()}-{number:06d}"
-    envelope = {"sender": sender, "recipients": list(recipients), "received_at": now.isoformat()}
-    _put(inbox / f"{message_id}.json", json.dumps(envelope, ensure_ascii=False).encode())
-    _put(inbox / f"{message_id}.eml", content)  # listed from here on
-    if number % _PRUNE_EVERY == 0:
-        prune(var_dir)
-    return message_id
+@never_cache
+@require_safe
+@csp_update({"frame-src": [SELF]})  # type: ignore[arg-type]  # its types know views without arguments only
+def message(request: HttpRequest, message_id: str) -> HttpResponse:
+    """One message: envelope, headers, the HTML part in a frame without scripts, the text part."""
+    caught = _caught(message_id)
+    parsed = _parse(caught)
+    text = parsed.get_body(("plain",))
+    context = {
+        "caught": caught,
+        "subject": _subject(parsed),
+        "headers": [(name, str(parsed[name])) for name in _SHOWN_HEADERS if parsed[name]],
+        "all_headers": caught.raw().partition(b"\r\n\r\n")[0].decode("utf-8", "replace"),
+        "text": _content(text),
+        "has_html": parsed.get_body(("html",)) is not None,
+        "bytes": len(caught.raw()),
+        "sandbox": SANDBOX,
+    }
+    return render(request, "inbox/message.html", context)
 
 
-def messages(var_dir: Path, *, address: str = "") -> Iterator[Caught]:
-    """Newest first; with `address`, those to or from an address that contains it (in any case)."""
-    wanted = address.strip().casefold()
-    for path in sorted(folder(var_dir).glob("*.eml"), reverse=True):
-        try:
-            caught = _read(path)
-        except NoSuchMessage:  # pruned between listing and reading
-            continue
-        if wanted in " ".join((caught.sender, *caught.recipients)).casefold():
-            yield caught
+@never_cache
+@require_safe
+@xframe_options_sameorigin
+@csp_replace(  # type: ignore[arg-type]  # as above
+    {
+        "default-src": [NONE],
+        "style-src": [UNSAFE_INLINE],  # a mail's styles are in its elements
+        "img-src": ["data:", "http:", "https:"],
+        "frame-ancestors": [SELF],
+        "sandbox": SANDBOX.split(),  # also when opened by itself
+    }
+)
+def html(request: HttpRequest, message_id: str) -> HttpResponse:
+    """The HTML part as a mailbox would show it: no scripts, no forms, links open elsewhere."""
+    part = _parse(_caught(message_id)).get_body(("html",))
+    if part is None:
+        raise Http404("This message has no HTML part.")
+    return HttpResponse(_with_base(_content(part)))
 
 
-def message(var_dir: Path, message_id: str) -> Caught:
-    """One message by its id. Raises NoSuchMessage."""
-    if not _ID.fullmatch(message_id):
-        raise NoSuchMessage(message_id)
-    path = folder(var_dir) / f"{message_id}.eml"
-    if not path.exists():
-        raise NoSuchMessage(message_id)
-    return _read(path)
+@never_cache
+@require_safe
+def raw(request: HttpRequest, message_id: str) -> HttpResponse:
+    """The message byte for byte, as a file."""
+    content = _caught(message_id).raw()
+    disposition = {"Content-Disposition": f'attachment; filename="{message_id}.eml"'}
+    return HttpResponse(content, content_type="message/rfc822", headers=disposition)
 
 
-def prune(var_dir: Path, *, kept: int = KEPT) -> int:
-    """Remove all but the newest; how many went."""
-    superfluous = sorted(folder(var_dir).glob("*.eml"), reverse=True)[kept:]
-    for path in superfluous:
-        path.unlink(missing_ok=True)
-        path.with_suffix(".json").unlink(missing_ok=True)
-    return len(superfluous)
-
-
-def _read(path: Path) -> Caught:
+def _caught(message_id: str) -> mailbox.Caught:
     try:
-        envelope = json.loads(path.with_suffix(".json").read_bytes())
-    except FileNotFoundError as error:
-        raise NoSuchMessage(path.stem) from error
-    return Caught(
-        id=path.stem,
-        sender=envelope["sender"],
-        recipients=tuple(envelope["recipients"]),
-        received_at=datetime.fromisoformat(envelope["received_at"]).astimezone(UTC),
-        path=path,
-    )
+        return mailbox.message(settings.VAR_DIR, message_id)
+    except mailbox.NoSuchMessage as error:
+        raise Http404(
+            f"There is no message {message_id}; the inbox keeps the newest {mailbox.KEPT}."
+        ) from error
 
 
-def _put(path: Path, content: bytes) -> None:
-    fresh = path.with_name(f".{path.name}")
-    fresh.write_bytes(content)
-    fresh.replace(path)
+def _parse(caught: mailbox.Caught) -> EmailMessage:
+    try:
+        return message_from_bytes(caught.raw(), policy=policy.default)
+    except mailbox.NoSuchMessage as error:
+        raise Http404("This message has just been removed; the inbox keeps the newest.") from error
+
+
+def _subject(parsed: EmailMessage) -> str:
+    return str(parsed["Subject"] or "(no subject)")
+
+
+def _content(part: MIMEPart | None) -> str:
+    """The decoded text of a part; bytes that do not fit its charset become replacement signs."""
+    if part is None:
+        return ""
+    content = cast(bytes, part.get_payload(decode=True))
+    try:
+        return content.decode(part.get_content_charset("utf-8"), "replace")
+    except LookupError:  # a charset nobody knows
+        return content.decode("utf-8", "replace")
+
+
+def _with_base(document: str) -> str:
+    """The same document, its links opening in a new tab unless they say otherwise."""
+    base = '<base target="_blank">'
+    start = document.lower().find("<head")
+    end = document.find(">", start)
+    if start < 0 or end < 0:
+        return base + document
+    return document[: end + 1] + base + document[end + 1 :]
+
+
+urlpatterns: list[URLPattern] = []
+if embedded.CATCHER in settings.BUNDLED:
+    urlpatterns = [
+        path("inbox/", index, name="inbox"),
+        path("inbox/<str:message_id>/", message, name="inbox-message"),
+        path("inbox/<str:message_id>/html/", html, name="inbox-html"),
+        path("inbox/<str:message_id>/raw/", raw, name="inbox-raw"),
+    ]
