@@ -63,6 +63,12 @@ class NewRow:
     reason: str = ""
 
 
+def lock(name: str) -> None:
+    """Hold a name until the transaction ends; whoever else asks for it waits, on any machine."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
+
+
 def open_mailing(*, kind: str, label: str, opened_at: datetime, closes_at: datetime) -> Mailing:
     """A new mailing with its own ledger partition. Call inside the transaction that uses it."""
     mailing = Mailing.objects.create(
@@ -129,7 +135,12 @@ def add(mailing_id: int, rows: Iterable[NewRow]) -> set[int]:
             """
         )
         added = cursor.fetchall()
-        count(mailing_id, Counter(state for _, state in added), prepared=len(added))
+        states = Counter(state for _, state in added)
+        count(mailing_id, states, prepared=len(added))
+        if states[Delivery.State.DUE]:
+            Mailing.objects.filter(pk=mailing_id, status=Mailing.Status.COMPLETE).update(
+                status=Mailing.Status.OPEN, completed_at=None
+            )
     return {subscriber_id for subscriber_id, _ in added}
 
 

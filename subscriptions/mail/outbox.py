@@ -140,6 +140,7 @@ def hand(lease: Lease, delivery_ids: Sequence[int]) -> list[Recipient]:
                        CASE WHEN s.id IS NULL THEN 'erased'
                             WHEN x.id IS NOT NULL THEN 'suppressed'
                             WHEN s.status = 'active' THEN ''
+                            WHEN s.status = 'paused' AND s.paused_until <= CURRENT_DATE THEN ''
                             ELSE s.status END AS reason
                 FROM mine
                 LEFT JOIN subscriptions_subscriber s ON s.id = mine.subscriber_id

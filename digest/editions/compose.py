@@ -1,0 +1,382 @@
+"""Who gets what: one pass over an edition's readers in ranges, a handful of queries for each.
+
+Each distinct filter is evaluated once for the edition; a reader's digest is then gathered from the hits of
+their topics. Work is proportional to hits, memory to a range, never to readers × papers.
+"""
+
+import logging
+import time
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet
+
+from digest.editions import cards, digests, schedule
+from digest.matching.documents import document
+from digest.matching.index import DayIndex
+from digest.models import Digest, Edition, EditionMatch, EditionPaper, Paper, Sighting
+from subscriptions.filters import Document, FilterError, parse
+from subscriptions.mail import ledger, outbox
+from subscriptions.models import (
+    Delivery,
+    FilterRevision,
+    Mailing,
+    SubscribedTopic,
+    Subscriber,
+    Suppression,
+)
+from subscriptions.models.delivery import delivery_id
+
+log = logging.getLogger(__name__)
+
+RANGE = 2_000  # readers composed in one transaction
+RECEIVED_FOR = timedelta(days=400)
+WELCOME_FOR = timedelta(days=1)
+TOP_PAPERS = 3  # for readers who want something on a day without matches
+
+Hits = dict[int, list[list[Any]]]  # filter id → [[paper id, reasons], …], best first
+
+
+def compose(edition: Edition, *, now: datetime, at_once: bool = False) -> int:
+    """Give every reader who should have a row in this edition one; how many rows were added.
+
+    Run again, it adds rows only for readers who have come since (top-up until the edition closes; readers
+    who confirm get the latest edition even after). `at_once`: everybody now, whatever the hour.
+    """
+    started = time.monotonic()
+    readers = _without_row(edition, now=now, at_once=at_once)
+    looks = sorted(set(readers.order_by().values_list("language", "length")))
+    if not looks:
+        return 0
+    cards.build(edition, languages_lengths=looks)
+    material = Material.of(edition)
+    added, last = 0, 0
+    while batch := list(readers.filter(pk__gt=last).order_by("pk")[:RANGE]):
+        last = batch[-1].pk
+        added += _compose_range(material, batch, now=now, at_once=at_once)
+    Edition.objects.filter(pk=edition.pk).update(
+        composed_at=now,
+        seconds={**edition.seconds, "match": material.seconds, "compose": time.monotonic() - started},
+    )
+    return added
+
+
+def _without_row(edition: Edition, *, now: datetime, at_once: bool) -> QuerySet[Subscriber]:
+    rows = Delivery.objects.of_mailing(edition.mailing_id).filter(subscriber_id=OuterRef("pk"))
+    readers = Subscriber.objects.members_of(edition.kind).filter(~Exists(rows))
+    closes_at = edition.mailing.closes_at
+    if at_once or now < closes_at:
+        return readers
+    return readers.filter(
+        status=Subscriber.Status.ACTIVE,
+        confirmed_at__gte=max(closes_at, now - WELCOME_FOR),
+        confirmed_at__lte=now,
+    )
+
+
+# --- what an edition offers -----------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Material:
+    """An edition's frozen papers, and the hits of each filter as they become known."""
+
+    edition: Edition
+    positions: dict[int, int]  # paper id → place by trending score; best first
+    canonical: dict[int, int]  # merged paper id → the paper that it turned out to be
+    hits: Hits = field(default_factory=dict)
+    seconds: float = 0.0
+    _index: DayIndex | None = None
+
+    @classmethod
+    def of(cls, edition: Edition) -> "Material":
+        rows = edition.edition_papers.filter(folded_in=False).values_list("paper_id", "position")
+        positions = dict(rows.order_by("position"))
+        merged = Paper.objects.filter(canonical__in=positions).values_list("pk", "canonical_id")
+        return cls(edition, positions, dict(merged))
+
+    @property
+    def paper_ids(self) -> list[int]:
+        return list(self.positions)
+
+    def evaluate(self, filter_ids: Collection[int]) -> None:
+        """Make sure that the hits of these filters are known; each is evaluated once for the edition."""
+        started = time.monotonic()
+        wanted = set(filter_ids) - self.hits.keys()
+        self.hits.update(self._known(wanted))
+        missing = FilterRevision.objects.filter(pk__in=wanted - self.hits.keys())
+        matches = [
+            EditionMatch(edition=self.edition, filter=revision, hits=hits, problem=problem)
+            for revision in missing
+            for hits, problem in [self._find(revision)]
+        ]
+        if matches:
+            # Another process may have evaluated one meanwhile: the stored hits are everybody's.
+            EditionMatch.objects.bulk_create(matches, ignore_conflicts=True, batch_size=500)
+            self.hits.update(self._known({match.filter_id for match in matches}))
+        self.seconds += time.monotonic() - started
+
+    def _known(self, filter_ids: Collection[int]) -> Hits:
+        rows = self.edition.matches.filter(filter__in=filter_ids).values_list("filter_id", "hits")
+        return dict(rows)
+
+    def _find(self, revision: FilterRevision) -> tuple[list[list[Any]], str]:
+        try:
+            tree = parse(revision.canonical)
+        except FilterError as error:
+            log.error("Filter %s cannot be read any more: %s", revision.pk, error)
+            return [], str(error)
+        if self._index is None:
+            self._index = DayIndex(documents_of(self.paper_ids))
+        found = self._index.evaluate(tree)
+        return [
+            [self.paper_ids[position], [[r.field, r.words] for r in reasons]] for position, reasons in found
+        ], ""
+
+
+def documents_of(paper_ids: Sequence[int]) -> list[Document]:
+    """The papers as filters see them, in the order given; two queries."""
+    sources: dict[int, set[str]] = defaultdict(set)
+    sighted = Sighting.objects.filter(paper__in=paper_ids).values_list("paper_id", "source__slug").distinct()
+    for paper_id, slug in sighted:
+        sources[paper_id].add(slug)
+    papers = Paper.objects.in_bulk(paper_ids)
+    return [document(papers[pk], sources[pk]) for pk in paper_ids]
+
+
+# --- a range of readers ---------------------------------------------------------------------------
+
+
+def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: datetime, at_once: bool) -> int:
+    edition = material.edition
+    ids = [reader.pk for reader in readers]
+    topics = _topics_of(ids)
+    material.evaluate({topic.topic.filter_id for of_one in topics.values() for topic in of_one})
+    suppressed = set(
+        Suppression.objects.in_force(now)
+        .filter(address__in=[reader.address for reader in readers])
+        .values_list("address", flat=True)
+    )
+    with transaction.atomic():
+        earlier = _undelivered(edition, ids)
+        offered = set(material.positions) | set(material.canonical)
+        offered.update(pk for digest in earlier.values() for pk in digests.papers_of(digest))
+        received = digests.already_received(ids, offered, since=(now - RECEIVED_FOR).date())
+        for digest in earlier.values():  # given, but not delivered: those join this digest instead
+            received[digest.subscriber_id] -= set(digests.papers_of(digest))
+        rows: list[ledger.NewRow] = []
+        made: dict[int, Digest] = {}
+        for reader in readers:
+            reason = _reason_to_skip(reader, suppressed, edition)
+            digest = None
+            if not reason:
+                digest = gather(
+                    material,
+                    reader,
+                    topics.get(reader.pk, ()),
+                    received={material.canonical.get(pk, pk) for pk in received[reader.pk]},
+                    earlier=earlier.get(reader.pk),
+                )
+                if not digests.papers_of(digest):
+                    reason = "no_match"
+            welcome = _is_welcome(reader, edition)
+            due_at = now if at_once or welcome else max(now, schedule.due_at(reader, edition))
+            if reason:
+                rows.append(ledger.NewRow(reader.pk, reader.email, due_at, Delivery.State.SKIPPED, reason))
+            elif digest is not None:
+                digest.is_welcome = welcome
+                made[reader.pk] = digest
+                rows.append(ledger.NewRow(reader.pk, reader.email, due_at))
+        added = ledger.add(edition.mailing_id, rows)
+        made = {pk: digest for pk, digest in made.items() if pk in added}
+        _fold(edition, {pk: earlier[pk] for pk in made if pk in earlier}, made)
+        digests.add(made.values(), day=edition.date)
+    return len(added)
+
+
+def _topics_of(subscriber_ids: Sequence[int]) -> dict[int, list[SubscribedTopic]]:
+    topics: dict[int, list[SubscribedTopic]] = defaultdict(list)
+    for row in (
+        SubscribedTopic.objects.filter(subscriber__in=subscriber_ids, muted=False)
+        .select_related("topic")
+        .order_by("subscriber_id", "position", "pk")
+    ):
+        topics[row.subscriber_id].append(row)
+    return topics
+
+
+def _reason_to_skip(reader: Subscriber, suppressed: Collection[str], edition: Edition) -> str:
+    if reader.address in suppressed:
+        return "suppressed"
+    if reader.is_paused_on(schedule.due_at(reader, edition).date()):
+        return "paused"
+    return ""
+
+
+def _is_welcome(reader: Subscriber, edition: Edition) -> bool:
+    return reader.confirmed_at is not None and reader.confirmed_at >= edition.opened_at
+
+
+def gather(
+    material: Material,
+    reader: Subscriber,
+    topics: Iterable[SubscribedTopic],
+    *,
+    received: Collection[int],
+    earlier: Digest | None = None,
+) -> Digest:
+    """One reader's share of an edition, not yet stored: sections by topic, each paper once, capped.
+
+    A paper stands under the first topic that finds it and names the others. Where there are more than the
+    reader wants, the topics take turns, so that a busy one does not crowd out the rest.
+    """
+    wanted: list[tuple[SubscribedTopic, list[int]]] = []
+    first_place: dict[int, int] = {}
+    also: dict[int, list[int]] = defaultdict(list)
+    for number, topic in enumerate(topics):
+        own: list[int] = []
+        for paper_id, _ in material.hits.get(topic.topic.filter_id, ()):
+            if paper_id in received:
+                continue
+            if paper_id in first_place:
+                if first_place[paper_id] != number:
+                    also[paper_id].append(topic.topic.filter_id)
+            else:
+                first_place[paper_id] = number
+                own.append(paper_id)
+        wanted.append((topic, own))
+    before = _earlier_papers(earlier, skip=set(received) | first_place.keys())
+    for topic, own in wanted:
+        own.extend(before.get(topic.topic_id, {}))
+    chosen = _take_turns([(own, topic.max_papers) for topic, own in wanted], reader.max_papers)
+    sections: list[dict[str, Any]] = []
+    for (topic, _), papers in zip(wanted, chosen, strict=True):
+        section: dict[str, Any] = {
+            "topic": topic.topic_id,
+            "filter": topic.topic.filter_id,
+            "papers": papers,
+        }
+        if more := {str(pk): also[pk] for pk in papers if pk in also}:
+            section["also"] = more
+        if why := {
+            str(pk): before[topic.topic_id][pk] for pk in papers if pk in before.get(topic.topic_id, ())
+        }:
+            section["why"] = why
+        sections.append(section)
+    shown = sum(len(papers) for papers in chosen)
+    top: list[int] = []
+    if not shown and reader.top_papers_if_none:
+        top = [pk for pk in material.positions if pk not in received][:TOP_PAPERS]
+    return Digest(
+        id=delivery_id(material.edition.mailing_id, reader.pk),
+        subscriber_id=reader.pk,
+        edition_id=material.edition.pk,
+        language=reader.language,
+        length=reader.length,
+        sections=sections,
+        top=top,
+        held=sum(len(own) for _, own in wanted) - shown,
+    )
+
+
+def _take_turns(sections: Sequence[tuple[Sequence[int], int | None]], limit: int) -> list[list[int]]:
+    taken: list[list[int]] = [[] for _ in sections]
+    room = limit
+    for turn in range(max((len(papers) for papers, _ in sections), default=0)):
+        for (papers, cap), mine in zip(sections, taken, strict=True):
+            if room and turn < len(papers) and (cap is None or turn < cap):
+                mine.append(papers[turn])
+                room -= 1
+    return taken
+
+
+# --- an earlier digest that was not delivered joins this one ------------------------------------------
+
+
+def _undelivered(edition: Edition, subscriber_ids: Sequence[int]) -> dict[int, Digest]:
+    """Readers' digests of earlier daily editions whose rows still wait; the newest one of each reader.
+
+    At most one daily digest a reader and day: these rows are folded into the new one.
+    """
+    if edition.kind != Edition.Kind.DAILY:
+        return {}
+    mailings = Mailing.objects.filter(
+        ~Q(status=Mailing.Status.COMPLETE), edition__kind=edition.kind, edition__date__lt=edition.date
+    ).values_list("pk", flat=True)
+    keys = [delivery_id(mailing, pk) for mailing in mailings for pk in subscriber_ids]
+    if not keys:
+        return {}
+    waiting = (Delivery.State.DUE, Delivery.State.DEFERRED)
+    # Locked, so that no worker takes one while its papers move; one that a worker has is being delivered.
+    rows = (
+        Delivery.objects.select_for_update(skip_locked=True)
+        .filter(pk__in=keys, state__in=waiting)
+        .values_list("pk", flat=True)
+    )
+    found = Digest.objects.filter(pk__in=list(rows)).order_by("pk")
+    return {digest.subscriber_id: digest for digest in found}
+
+
+def _earlier_papers(earlier: Digest | None, *, skip: Collection[int]) -> dict[int, dict[int, Any]]:
+    """Topic id → {paper id: reasons} of an earlier digest, without the papers in `skip`."""
+    if earlier is None:
+        return {}
+    reasons = {
+        match.filter_id: dict(match.hits)
+        for match in EditionMatch.objects.filter(
+            edition=earlier.edition_id, filter__in=[section["filter"] for section in earlier.sections]
+        )
+    }
+    return {
+        section["topic"]: {
+            pk: section.get("why", {}).get(str(pk)) or reasons.get(section["filter"], {}).get(pk, [])
+            for pk in section["papers"]
+            if pk not in skip
+        }
+        for section in earlier.sections
+    }
+
+
+def _fold(edition: Edition, earlier: dict[int, Digest], made: dict[int, Digest]) -> None:
+    """Skip the earlier rows as `folded` and bring their papers' cards into this edition."""
+    if not earlier:
+        return
+    by_mailing: dict[int, list[int]] = defaultdict(list)
+    for digest in earlier.values():
+        by_mailing[digest.pk >> 32].append(digest.pk)
+    for mailing_id, keys in by_mailing.items():
+        outbox.skip(mailing_id, keys, reason="folded")
+    here = set(edition.edition_papers.values_list("paper_id", flat=True))
+    joined = {pk for of in earlier for pk in digests.papers_of(made[of])} - here
+    if not joined:
+        return
+    newest = {
+        row.paper_id: row
+        for row in EditionPaper.objects.filter(
+            paper__in=joined, edition__in={d.edition_id for d in earlier.values()}
+        ).order_by("edition__date")
+    }
+    last = edition.edition_papers.count()
+    EditionPaper.objects.bulk_create(
+        (
+            EditionPaper(
+                edition=edition,
+                paper_id=pk,
+                listing_day=row.listing_day,
+                position=last + number,
+                score=row.score,
+                folded_in=True,
+                votes=row.votes,
+                comments=row.comments,
+                stars=row.stars,
+                counted_at=row.counted_at,
+            )
+            for number, (pk, row) in enumerate(sorted(newest.items()), start=1)
+        ),
+        ignore_conflicts=True,
+    )
+    cards.build(edition, languages_lengths=sorted({(d.language, d.length) for d in made.values()}))

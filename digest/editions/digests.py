@@ -1,0 +1,72 @@
+"""Storage of digests: partitioned like the ledger, written by COPY."""
+
+import json
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Sequence
+from datetime import date
+
+from django.db import connection
+
+from digest.models import Digest
+from subscriptions.mail import ledger
+
+
+def add_digest_partition(mailing_id: int) -> None:
+    ledger.add_partition(Digest._meta.db_table, mailing_id)
+
+
+def add(digests: Iterable[Digest], *, day: date) -> None:
+    """Store digests and remember what each reader has been given. Call in the ledger rows' transaction."""
+    digests = list(digests)
+    with connection.cursor() as cursor:
+        with cursor.copy(
+            "COPY digest_digest"
+            " (id, subscriber_id, edition_id, language, length, is_welcome, sections, top, held) FROM STDIN"
+        ) as copy:
+            for digest in digests:
+                copy.write_row(
+                    (
+                        digest.id,
+                        digest.subscriber_id,
+                        digest.edition_id,
+                        digest.language,
+                        digest.length,
+                        digest.is_welcome,
+                        json.dumps(digest.sections, separators=(",", ":")),
+                        json.dumps(digest.top),
+                        digest.held,
+                    )
+                )
+        with cursor.copy("COPY digest_received (id, subscriber_id, day, paper_ids) FROM STDIN") as copy:
+            for digest in digests:
+                if paper_ids := papers_of(digest):
+                    copy.write_row((digest.id, digest.subscriber_id, day, paper_ids))
+
+
+def papers_of(digest: Digest) -> list[int]:
+    """Every paper in a digest, in order."""
+    return [paper for section in digest.sections for paper in section["papers"]] + list(digest.top)
+
+
+def already_received(
+    subscriber_ids: Sequence[int], paper_ids: Collection[int], *, since: date
+) -> dict[int, set[int]]:
+    """Which of these papers each of these readers has been given, by subscriber id; one query.
+
+    What failed, was skipped or expired does not count; `uncertain` does. Rows outlive their delivery.
+    """
+    received: dict[int, set[int]] = defaultdict(set)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT r.subscriber_id, r.paper_ids FROM digest_received r
+            LEFT JOIN subscriptions_delivery d ON d.id = r.id
+            WHERE r.subscriber_id = ANY(%(readers)s) AND r.day >= %(since)s
+              AND r.paper_ids && %(papers)s::bigint[]
+              AND (d.id IS NULL OR d.state NOT IN ('failed', 'skipped', 'expired'))
+            """,
+            {"readers": list(subscriber_ids), "papers": list(paper_ids), "since": since},
+        )
+        for subscriber_id, given in cursor:
+            received[subscriber_id].update(given)
+    return received

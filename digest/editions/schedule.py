@@ -1,0 +1,209 @@
+"""When an edition opens, what belongs to it, and when each reader's digest is due.
+
+Calendar decisions take `now`; design.md, "Editions and time", is the specification.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, time, timedelta
+from functools import lru_cache
+from typing import Protocol
+from zoneinfo import ZoneInfo
+
+from django.db import transaction
+from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+
+from digest.editions.digests import add_digest_partition
+from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
+from digest.papers import trending
+from subscriptions.mail import ledger
+from subscriptions.models import Subscriber
+
+OPENS_AT = time(0, 30)  # UTC, of the day after: sources have finished the day by then
+OPEN_FOR = timedelta(hours=24)
+LATE_DAYS = 3  # papers that missed their own edition still join one of the next three
+
+
+class Wishes(Protocol):
+    """What `due_at` reads of a subscriber."""
+
+    timezone: str
+    hour: int
+    weekday: int
+    frequency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Span:
+    """The listing days of an edition: its first day (its date) and its last."""
+
+    first: date
+    last: date
+
+
+def span(kind: str, day: date) -> Span:
+    """The edition that holds `day`: that day itself, or the ISO week around it, dated by its Monday."""
+    if kind == Edition.Kind.WEEKLY:
+        monday = day - timedelta(days=day.weekday())
+        return Span(monday, monday + timedelta(days=6))
+    return Span(day, day)
+
+
+def opening(kind: str, day: date) -> datetime:
+    """When the edition opens at the latest: 00:30 UTC after its last day."""
+    return datetime.combine(span(kind, day).last + timedelta(days=1), OPENS_AT, tzinfo=UTC)
+
+
+def may_open(kind: str, day: date, *, now: datetime) -> bool:
+    """At its hour; or before, once its last day is over in UTC and every batch of its days is settled."""
+    if now >= opening(kind, day):
+        return True
+    days = span(kind, day)
+    batches = Batch.objects.filter(listing_day__range=(days.first, days.last))
+    return (
+        now.date() > days.last and batches.exists() and not batches.filter(settled_at__isnull=True).exists()
+    )
+
+
+def latest_day(*, before: date | None = None) -> date | None:
+    """The latest listing day that has papers, as commands take it by default; None without papers."""
+    sightings = Sighting.objects.all() if before is None else Sighting.objects.filter(listing_day__lt=before)
+    return sightings.aggregate(latest=Max("listing_day"))["latest"]
+
+
+def current(kind: str, *, now: datetime) -> Edition | None:
+    """The newest edition that has opened or may open now; opened here if need be. None without papers."""
+    day = latest_day(before=now.date())
+    if day is None:
+        return None
+    if kind == Edition.Kind.WEEKLY and span(kind, day).last >= now.date():
+        day = latest_day(before=span(kind, day).first)  # this week is not over
+        if day is None:
+            return None
+    if may_open(kind, day, now=now):
+        return open_edition(kind, day, now=now)
+    return Edition.objects.filter(kind=kind, date__lt=day).order_by("-date").first()
+
+
+def open_edition(kind: str, day: date, *, now: datetime) -> Edition | None:
+    """The edition of this day, its papers frozen at the first call; None when the day has no papers.
+
+    Two callers at once get the same edition: the second waits for the first's transaction.
+    """
+    days = span(kind, day)
+    if edition := Edition.objects.filter(kind=kind, date=days.first).first():
+        return edition
+    with transaction.atomic():
+        ledger.lock(f"edition {kind} {days.first}")
+        if edition := Edition.objects.filter(kind=kind, date=days.first).first():
+            return edition
+        listed = _members(kind, days)
+        if not listed:
+            return None
+        mailing = ledger.open_mailing(
+            kind=kind,
+            label=f"{kind} {days.first}",
+            opened_at=now,
+            closes_at=min(now, opening(kind, day)) + OPEN_FOR,
+        )
+        add_digest_partition(mailing.pk)
+        edition = Edition.objects.create(
+            kind=kind,
+            date=days.first,
+            mailing=mailing,
+            opened_at=now,
+            is_sample=Batch.objects.filter(
+                listing_day__range=(days.first, days.last), is_sample=True
+            ).exists(),
+        )
+        _freeze(edition, listed, days)
+    return edition
+
+
+def _members(kind: str, days: Span) -> dict[int, date]:
+    """Paper id → listing day: what is listed in the span, and what came too late for its own edition."""
+    listed = _listing_days(Sighting.objects.filter(listing_day__range=(days.first, days.last)))
+    if kind == Edition.Kind.DAILY:
+        already = EditionPaper.objects.filter(edition__kind=kind, folded_in=False, paper=OuterRef("paper"))
+        first = days.first - timedelta(days=LATE_DAYS)
+        late = (
+            Sighting.objects.filter(listing_day__range=(first, days.first - timedelta(days=1)))
+            .filter(~Exists(already))
+            # Came in after its own edition froze; or, where its day had no edition since it had no
+            # papers, after the one before had opened. A first fill of many days is not late.
+            .filter(
+                Exists(
+                    Edition.objects.filter(
+                        kind=kind, date__lte=OuterRef("listing_day"), opened_at__lt=OuterRef("seen_at")
+                    )
+                )
+            )
+        )
+        listed = _listing_days(late) | listed
+    return listed
+
+
+def _listing_days(sightings: QuerySet[Sighting]) -> dict[int, date]:
+    rows = (
+        sightings.filter(paper__canonical=None, paper__withdrawn_at=None)
+        .values("paper_id")
+        .annotate(day=Min("listing_day"))
+    )
+    return {row["paper_id"]: row["day"] for row in rows}
+
+
+def _freeze(edition: Edition, listed: dict[int, date], days: Span) -> None:
+    as_of = datetime.combine(days.last + timedelta(days=1), time(), tzinfo=UTC)
+    papers = Paper.objects.in_bulk(listed)
+
+    def score(paper: Paper) -> float:
+        listed_at = datetime.combine(listed[paper.pk], time(), tzinfo=UTC)
+        return trending.score(
+            votes=paper.votes or 0,
+            comments=paper.comments or 0,
+            age_hours=max(0.0, (as_of - listed_at).total_seconds() / 3600),
+        )
+
+    ranked = sorted(papers.values(), key=lambda paper: (-score(paper), -(paper.votes or 0), paper.key))
+    EditionPaper.objects.bulk_create(
+        EditionPaper(
+            edition=edition,
+            paper=paper,
+            listing_day=listed[paper.pk],
+            position=position,
+            score=score(paper),
+            votes=paper.votes,
+            comments=paper.comments,
+            stars=paper.stars,
+            counted_at=paper.counted_at,
+        )
+        for position, paper in enumerate(ranked, start=1)
+    )
+
+
+# --- each reader's hour ---------------------------------------------------------------------------
+
+
+def due_at(reader: Wishes, edition: Edition) -> datetime:
+    """The later of the opening and the reader's hour on their local date after the edition's last day.
+
+    Weekday readers' Saturdays and Sundays roll to Monday; weekly readers have their day of the week that
+    follows. An hour that the clocks leave out is the first instant after the gap; one that comes twice is
+    the first.
+    """
+    on = span(edition.kind, edition.date).last + timedelta(days=1)
+    if edition.kind == Edition.Kind.WEEKLY:
+        on += timedelta(days=(reader.weekday - on.weekday()) % 7)
+    elif reader.frequency == Subscriber.Frequency.WEEKDAYS and on.weekday() >= 5:
+        on += timedelta(days=7 - on.weekday())
+    return max(edition.opened_at, local_instant(reader.timezone, on, reader.hour))
+
+
+@lru_cache(maxsize=20_000)
+def local_instant(zone: str, day: date, hour: int) -> datetime:
+    """The UTC instant of an hour on a local date, whatever the clocks do that day."""
+    local = datetime.combine(day, time(hour), tzinfo=ZoneInfo(zone))  # fold=0: the first of two
+    instant = local.astimezone(UTC)
+    while instant.astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None):
+        local += timedelta(minutes=1)  # in a gap; gaps are minutes to a day long
+        instant = local.astimezone(UTC)
+    return instant

@@ -1,0 +1,58 @@
+"""Open or top up an edition, compose it and deliver it, in this process."""
+
+import json
+from datetime import date
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+
+from digest.editions import run, schedule
+from digest.models import Edition
+
+
+class Command(BaseCommand):
+    help = "Open or top up an edition, compose and deliver it in this process. Twice sends nothing new."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--kind", choices=Edition.Kind.values, default=Edition.Kind.DAILY)
+        parser.add_argument(
+            "--date", type=date.fromisoformat, help="Listing day (default: the latest that has papers)."
+        )
+        parser.add_argument(
+            "--now", action="store_true", help="Everybody now: no waiting for hours, batches or staleness."
+        )
+        parser.add_argument("--json", action="store_true", help="The account as JSON in the last line.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        kind = options["kind"]
+        day = options["date"] or schedule.latest_day()
+        if day is None:
+            raise CommandError("There are no papers yet. Fetch some first: manage.py fetch_papers --days 14")
+        try:
+            ran = run.run(kind, day, now=now, at_once=options["now"], report=self._say)
+        except run.NotYet as error:
+            raise CommandError(str(error)) from error
+        if ran is None:
+            raise CommandError(
+                f"No source listed papers for the {kind} edition of {schedule.span(kind, day).first}. "
+                f"Fetch them first: manage.py fetch_papers --date {day}"
+            )
+        account = ran.as_json()
+        if options["json"]:
+            self.stdout.write(json.dumps(account))
+        else:
+            self.stdout.write(
+                f"{account['edition']}: {account['prepared']} prepared = "
+                + " + ".join(
+                    f"{account[state]} {state}"
+                    for state in ("sent", "due", "deferred", "failed", "skipped", "expired", "uncertain")
+                )
+                + f", {account['seconds']} s"
+            )
+        if ran.trouble:
+            raise CommandError(ran.trouble)
+
+    def _say(self, line: str) -> None:
+        self.stderr.write(line)

@@ -1,0 +1,66 @@
+"""Thin: what beat pokes. Rows decide what is due, so any task may be lost, late or run twice."""
+
+import multiprocessing
+
+from celery import shared_task
+from celery.signals import worker_shutting_down
+from django.utils import timezone
+
+from digest.editions import compose, schedule, send
+from digest.models import Edition
+from digest.operations import health
+from digest.papers import fetch
+from subscriptions.mail import outbox
+from subscriptions.models import Mailing
+
+# Shared with the pool's children, which are forked after this module is imported: SIGTERM reaches the
+# parent only, and a child that delivers should stop between two messages.
+_draining = multiprocessing.RawValue("b", 0)
+
+
+@worker_shutting_down.connect
+def _drain(**kwargs: object) -> None:
+    _draining.value = 1
+
+
+def _is_draining() -> bool:
+    return bool(_draining.value)
+
+
+@shared_task(ignore_result=True)
+def fetch_due() -> None:
+    """Ask the sources whose hour has come."""
+    now = timezone.now()
+    health.beat_seen(now)
+    fetch.fetch_due(now=now)
+
+
+@shared_task(ignore_result=True)
+def compose_due() -> None:
+    """Open the editions whose hour has come, and give a row to every reader who should have one."""
+    now = timezone.now()
+    for kind in Edition.Kind.values:
+        edition = schedule.current(kind, now=now)
+        if edition is not None and compose.compose(edition, now=now):
+            deliver.delay(edition.pk)
+
+
+@shared_task(ignore_result=True)
+def deliver_due() -> None:
+    """Nudge a worker for each edition that is under way."""
+    running = Edition.objects.filter(mailing__status=Mailing.Status.OPEN)
+    for edition_id in running.values_list("pk", flat=True):
+        deliver.delay(edition_id)
+
+
+@shared_task(ignore_result=True)
+def deliver(edition_id: int) -> None:
+    """Hand over what is due in one edition, for a minute at most; the next poke goes on."""
+    edition = Edition.objects.select_related("mailing").get(pk=edition_id)
+    send.send_due(edition, seconds=60, stop=_is_draining)
+
+
+@shared_task(ignore_result=True)
+def sweep() -> None:
+    """Heal, expire and complete."""
+    outbox.sweep()
