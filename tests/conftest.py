@@ -1,7 +1,7 @@
 """The ground every test stands on: own PostgreSQL and Redis for this run, no network, nobody's settings.
 
-The services live in a temporary VAR_DIR, started once for all xdist workers and stopped afterwards, so that any
-number of runs go on beside each other and beside a `make run`.
+The services live in a temporary VAR_DIR, started once for all xdist workers and stopped afterwards, so that
+any number of runs go on beside each other and beside a `make run`.
 """
 
 import contextlib
@@ -21,18 +21,20 @@ from digest import embedded
 REPOSITORY = Path(__file__).resolve().parent.parent
 SHARED_DATA = REPOSITORY.parent / "shared" / "data"
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-# All settings that design.md lists, and pytest's own way to name the settings module.
-SETTINGS = """
-    ENVIRONMENT SECRET_KEY SECRET_KEY_FALLBACKS SITE_URL PORT VAR_DIR DATABASE_URL REDIS_URL CELERY_BROKER_URL EMAIL_URL
-    DEFAULT_FROM_EMAIL POSTAL_ADDRESS ALLOWED_HOSTS HUGGINGFACE_URL ARXIV_API_URL ARXIV_RSS_URL ARXIV_OAI_URL LLM_URL
-    LLM_KEY LLM_MODEL DKIM_DOMAIN DKIM_SELECTOR DKIM_KEY_FILE UNCERTAIN_POLICY MAX_RATE CONTACT LOG_LEVEL
-""".split()
+# All settings: design.md lists them.
+SETTINGS = (
+    *("ENVIRONMENT", "SECRET_KEY", "SECRET_KEY_FALLBACKS", "SITE_URL", "PORT", "VAR_DIR", "ALLOWED_HOSTS"),
+    *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "POSTAL_ADDRESS"),
+    *("HUGGINGFACE_URL", "ARXIV_API_URL", "ARXIV_RSS_URL", "ARXIV_OAI_URL", "CONTACT", "LOG_LEVEL"),
+    *("LLM_URL", "LLM_KEY", "LLM_MODEL", "DKIM_DOMAIN", "DKIM_SELECTOR", "DKIM_KEY_FILE"),
+    *("UNCERTAIN_POLICY", "MAX_RATE"),
+)
 
 _is_worker = "PYTEST_XDIST_WORKER" in os.environ
 
 
 def _prepare_environment() -> Path:
-    """Before Django reads its settings: a VAR_DIR of our own, and nothing of the caller's environment or .env."""
+    """Before Django reads its settings: a VAR_DIR of our own, nothing of the caller's environment or .env."""
     if settings.configured:
         raise pytest.UsageError(
             "Django was set up before tests/conftest.py could point it at its own services. Unset "
@@ -81,7 +83,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "shared_data" in item.keywords and not SHARED_DATA.is_dir():
             item.add_marker(no_data)
-        # .ci/run sets REQUIRE_BROWSER: there a missing browser fails (in the fixture) instead of passing unseen.
+        # .ci/run sets REQUIRE_BROWSER: there a missing browser fails (in the fixture) not passes unseen.
         if "browser" in item.keywords and _chromium() is None and not os.environ.get("REQUIRE_BROWSER"):
             item.add_marker(no_browser)
 

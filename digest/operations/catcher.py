@@ -2,8 +2,8 @@
 
     python -m digest.operations.catcher VAR_DIR
 
-Started by digest.embedded where EMAIL_URL is unset. The port stands in VAR_DIR/run/catcher.json and stays the same
-from start to start while it is free. Messages: digest.operations.mailbox.
+Started by digest.embedded where EMAIL_URL is unset. The port stands in VAR_DIR/run/catcher.json and stays the
+same from start to start while it is free. Messages: digest.operations.mailbox.
 """
 
 import asyncio

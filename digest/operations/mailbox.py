@@ -1,7 +1,7 @@
 """The mail that the local catcher took: one folder, VAR_DIR/inbox, two files for each message.
 
-`<id>.eml` holds the bytes exactly as they came over the wire, `<id>.json` the envelope. The id begins with the time,
-so names sort by arrival. No Django here: the catcher writes from a process of its own.
+`<id>.eml` holds the bytes exactly as they came over the wire, `<id>.json` the envelope. The id begins with
+the time, so names sort by arrival. No Django here: the catcher writes from a process of its own.
 """
 
 import itertools
@@ -34,7 +34,7 @@ class Caught:
     path: Path
 
     def raw(self) -> bytes:
-        """The message exactly as it was handed over. Raises NoSuchMessage if it has been removed meanwhile."""
+        """The message exactly as it was handed over. Raises NoSuchMessage if it has gone meanwhile."""
         try:
             return self.path.read_bytes()
         except FileNotFoundError as error:

@@ -86,7 +86,7 @@ class Supervisor:
         for number, patience in _STOP:
             for program in running:
                 program.process.signal(number)
-            wait_until(lambda: all(_ended(program) is not None for program in running), seconds=patience)
+            wait_until(lambda: all(_ended(p) is not None for p in running), seconds=patience)
         _state_file(self.var_dir).unlink(missing_ok=True)
 
     def _revive_services(self) -> bool:
@@ -140,8 +140,8 @@ def only_one(var_dir: Path) -> Iterator[None]:
             running = read_json(_state_file(var_dir)) or {}
             raise CannotStart(
                 f"Paperboy already runs in {var_dir} (pid {running.get('pid', 'unknown')}, "
-                f"{running.get('address', 'still starting')}). Stop that one first, or set VAR_DIR and PORT for a "
-                "second installation beside it."
+                f"{running.get('address', 'still starting')}). Stop that one first, or set VAR_DIR and PORT "
+                "for a second installation beside it."
             ) from None
         _end_leftovers(var_dir)
         yield

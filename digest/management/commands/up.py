@@ -88,7 +88,7 @@ class Command(BaseCommand):
         # Not reached: watch() ends by Stopped.
 
     def _login(self) -> str:
-        """The development superuser, made at the first start; what to print for it (nothing in production)."""
+        """The development superuser, made at the first start; what to print for it."""
         if settings.ENVIRONMENT != "development":
             return ""
         kept = settings.VAR_DIR / "admin-password"
@@ -129,7 +129,8 @@ class Command(BaseCommand):
             self.stdout.write(f"  {name:<9}{address + path:<36}{note}".rstrip())
         if embedded.CATCHER in settings.BUNDLED and worker:
             self.stdout.write(
-                "\nNext: sign up with any address, open the inbox, confirm. Your first digest comes within a minute."
+                "\nNext: sign up with any address, open the inbox, confirm. "
+                "Your first digest comes within a minute."
             )
         if not worker:
             self.stdout.write("\nNo worker runs: nothing is fetched or sent until one does.")
