@@ -1,0 +1,1 @@
+"""Which papers of a day suit whom, and why. Importable without Django settings."""

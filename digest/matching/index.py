@@ -1,0 +1,323 @@
+"""The papers of an edition, indexed once, so that each distinct filter costs a few set operations.
+
+A set of papers is a Python int with one bit a paper, by position: AND, OR and NOT are &, | and &~ over all
+papers at once. Each atom is looked up once, however many filters share it. What filters mean is defined,
+slowly, in `subscriptions.filters.evaluate`; this module must say the same (tests/digest/matching).
+"""
+
+from array import array
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from digest.matching.explain import Reason, strongest_first
+from subscriptions.filters import normal, people
+from subscriptions.filters.document import Document
+from subscriptions.filters.evaluate import PLACES, Found, is_author, names_of, where
+from subscriptions.filters.tree import (
+    And,
+    Atom,
+    Compare,
+    Exact,
+    Filter,
+    Node,
+    Not,
+    Or,
+    Phrase,
+    TextAtom,
+    Value,
+    Word,
+)
+
+# An occurrence of a word is one integer: row, node before it, node after it (normal.MAX_WORDS < 2**20).
+_NODE_BITS = 20
+_NODE = (1 << _NODE_BITS) - 1
+
+
+class DayIndex:
+    """Answers filters over `documents`. Build it once, ask it from one thread."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self.documents = tuple(documents)
+        self._everything = (1 << len(self.documents)) - 1
+        rows = list(enumerate(self.documents))
+        self._texts = {
+            "title": _TextIndex([(at, document.title) for at, document in rows]),
+            "abstract": _TextIndex([(at, document.abstract) for at, document in rows]),
+            "organization": _TextIndex(
+                [(at, name) for at, document in rows for name in names_of(document.org)]
+            ),
+        }
+        self._authors = _AuthorIndex(self.documents)
+        self._atoms: dict[Atom, _AtomHits] = {}
+        self._patterns: dict[tuple[str, normal.Pattern], dict[int, str]] = {}
+
+    def evaluate(self, filter: Filter) -> "Hits":
+        """The papers that `filter` finds, with reasons on demand."""
+        return Hits(self, filter, self._bits(filter.tree))
+
+    def _bits(self, node: Node) -> int:
+        match node:
+            case And(children):
+                bits = self._everything
+                for child in children:
+                    bits &= self._bits(child)
+                    if not bits:
+                        break
+                return bits
+            case Or(children):
+                bits = 0
+                for child in children:
+                    bits |= self._bits(child)
+                return bits
+            case Not(child):
+                return self._everything & ~self._bits(child)
+        return self._atom(node).bits
+
+    def _atom(self, atom: Atom) -> "_AtomHits":
+        hits = self._atoms.get(atom)
+        if hits is None:
+            hits = self._atoms[atom] = _AtomHits(self._look_up(atom))
+        return hits
+
+    def _look_up(self, atom: Atom) -> list[tuple[str, dict[int, str]]]:
+        match atom:
+            case Value() | Compare():
+                found: dict[str, dict[int, str]] = {}
+                for at, document in enumerate(self.documents):
+                    for place, text in where(atom, document):
+                        found.setdefault(place, {})[at] = text
+                return list(found.items())
+        return [(place, self._in_place(atom, place)) for place in PLACES[atom.field]]
+
+    def _in_place(self, atom: TextAtom, place: str) -> dict[int, str]:
+        if place == "author":
+            return self._authors.find(atom)
+        if place == "category":
+            wanted = atom.text.casefold()
+            return {
+                at: name
+                for at, document in enumerate(self.documents)
+                for name in document.categories
+                if name.casefold() == wanted
+            }
+        texts = self._texts[place]
+        match atom:
+            case Exact(text):
+                return texts.find_exact(text)
+            case Word(text, prefix=prefix):
+                pattern = normal.pattern(text, prefix=prefix)
+            case Phrase(text):
+                pattern = normal.pattern(text)
+        # LLM, llm and LLMs are three atoms and one pattern.
+        key = (place, pattern)
+        found = self._patterns.get(key)
+        if found is None:
+            found = self._patterns[key] = texts.find(pattern)
+        return found
+
+    def _found(self, node: Node, at: int) -> Iterator[Found]:
+        """What made the node hold for the paper at this position; the node does hold."""
+        match node:
+            case And(children):
+                for child in children:
+                    yield from self._found(child, at)
+            case Or(children):
+                for child in children:
+                    if self._bits(child) >> at & 1:
+                        yield from self._found(child, at)
+            case Not():
+                return
+            case _:
+                found = self._atom(node).strongest(at)
+                if found is not None:
+                    yield found
+
+
+@dataclass(frozen=True)
+class Hits:
+    """The papers one filter finds: iterates over their positions in `DayIndex.documents`, ascending."""
+
+    index: DayIndex
+    filter: Filter
+    bits: int  # bit n: the paper at position n
+
+    def __iter__(self) -> Iterator[int]:
+        bits = self.bits
+        while bits:
+            lowest = bits & -bits
+            yield lowest.bit_length() - 1
+            bits ^= lowest
+
+    def __len__(self) -> int:
+        return self.bits.bit_count()
+
+    def __contains__(self, position: object) -> bool:
+        return isinstance(position, int) and position >= 0 and bool(self.bits >> position & 1)
+
+    @property
+    def documents(self) -> list[Document]:
+        return [self.index.documents[at] for at in self]
+
+    def reasons(self, position: int) -> list[Reason]:
+        """Why the paper at `position` is a hit: the words that hold, the strongest first, no word twice.
+
+        One reason for each atom, from the strongest place. Words left out with NOT are no reason, nor are
+        those of an OR branch that does not hold as a whole. Empty for a paper that is no hit.
+        """
+        if position not in self:
+            return []
+        return strongest_first(self.index._found(self.filter.tree, position))
+
+
+class _AtomHits:
+    """Where one atom holds: for each place, position of the paper → words in the paper."""
+
+    def __init__(self, places: list[tuple[str, dict[int, str]]]) -> None:
+        self._places = places
+        self.bits = 0
+        for _, papers in places:
+            self.bits |= _as_bits(papers)
+
+    def strongest(self, at: int) -> Found | None:
+        for place, papers in self._places:
+            text = papers.get(at)
+            if text is not None:
+                return Found(place, text)
+        return None
+
+
+def _as_bits(positions: Iterable[int]) -> int:
+    marks = bytearray()
+    for at in positions:
+        byte = at >> 3
+        if byte >= len(marks):
+            marks.extend(bytes(byte + 1 - len(marks)))
+        marks[byte] |= 1 << (at & 7)
+    return int.from_bytes(marks, "little")
+
+
+class _TextIndex:
+    """One field of all papers, by word. A row is one text: a title, or one name of an organisation."""
+
+    def __init__(self, rows: Sequence[tuple[int, str]]) -> None:
+        self._papers = [paper for paper, _ in rows]
+        self._originals = [text for _, text in rows]
+        self._folded: list[str] = []
+        self._starts: list[array[int]] = []
+        self._ends: list[array[int]] = []
+        self._occurrences: dict[str, array[int]] = {}
+        for row, (_, text) in enumerate(rows):
+            read = normal.lattice(text)
+            self._folded.append(read.folded.text)
+            self._starts.append(array("i", read.starts))
+            self._ends.append(array("i", read.ends))
+            row_bits = row << 2 * _NODE_BITS
+            for word, start, end in read.edges:
+                occurrences = self._occurrences.get(word)
+                if occurrences is None:
+                    occurrences = self._occurrences[word] = array("Q")
+                occurrences.append(row_bits | start << _NODE_BITS | end)
+        self._by_stem: dict[str, list[str]] = {}
+        for word in self._occurrences:
+            self._by_stem.setdefault(normal.stem(word), []).append(word)
+
+    @cached_property
+    def _sorted_words(self) -> list[str]:
+        return sorted(self._occurrences)
+
+    def find(self, pattern: normal.Pattern) -> dict[int, str]:
+        """The papers in which the pattern stands, with its words at the first place."""
+        # reached[n]: node (with its row) that lies after the first n units → node at which they began.
+        reached: list[dict[int, int]] = [{} for _ in range(len(pattern.units) + 1)]
+        for step in pattern.steps:
+            before, after = reached[step.start], reached[step.end]
+            if step.start and not before:
+                continue
+            for occurrence in self._occurrences_of(step):
+                start = occurrence >> _NODE_BITS
+                key = start & ~_NODE | occurrence & _NODE
+                if step.start == 0:
+                    began = start & _NODE
+                elif start in before:
+                    began = before[start]
+                else:
+                    continue
+                if began < after.get(key, _NODE):
+                    after[key] = began
+        best: dict[int, tuple[int, int]] = {}  # row → first start, then the longest way: (start, -end)
+        for key, began in reached[-1].items():
+            row, end = key >> _NODE_BITS, key & _NODE
+            candidate = (began, -end)
+            if row not in best or candidate < best[row]:
+                best[row] = candidate
+        found: dict[int, str] = {}
+        for row in sorted(best):
+            start, minus_end = best[row]
+            text = self._originals[row][self._starts[row][start] : self._ends[row][-minus_end - 1]]
+            found.setdefault(self._papers[row], text)
+        return found
+
+    def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
+        if step.is_prefix:
+            words = self._sorted_words
+            at = bisect_left(words, step.word)
+            while at < len(words) and words[at].startswith(step.word):
+                yield from self._occurrences[words[at]]
+                at += 1
+        else:
+            for word in self._by_stem.get(step.word, ()):
+                yield from self._occurrences[word]
+
+    def find_exact(self, text: str) -> dict[int, str]:
+        wanted = normal.fold(text).text.strip()
+        found: dict[int, str] = {}
+        for row, folded in enumerate(self._folded):
+            if wanted not in folded or self._papers[row] in found:
+                continue
+            original = self._originals[row]
+            place = next(normal.find_exact(text, normal.fold(original)), None)
+            if place is not None:
+                read = normal.fold(original)
+                found[self._papers[row]] = original[read.starts[place[0]] : read.ends[place[1] - 1]]
+        return found
+
+
+class _AuthorIndex:
+    """The authors of all papers, each name once, found by any of its words."""
+
+    def __init__(self, documents: Sequence[Document]) -> None:
+        self._papers: dict[str, list[int]] = {}
+        for at, document in enumerate(documents):
+            for name in document.authors:
+                papers = self._papers.setdefault(name, [])
+                if not papers or papers[-1] != at:
+                    papers.append(at)
+        self._documents = documents
+
+    @cached_property
+    def _by_word(self) -> dict[str, set[str]]:
+        """Names by each of their words, and by the whole name written in one piece."""
+        by_word: dict[str, set[str]] = {}
+        for name in self._papers:
+            for form in people.forms(name):
+                for word in (*form, "".join(form)):
+                    by_word.setdefault(word, set()).add(name)
+        return by_word
+
+    def find(self, atom: TextAtom) -> dict[int, str]:
+        """The papers with such an author, with the name of the first."""
+        names = {name for name in self._candidates(atom) if is_author(atom, name)}
+        papers = sorted({at for name in names for at in self._papers[name]})
+        return {at: next(name for name in self._documents[at].authors if name in names) for at in papers}
+
+    def _candidates(self, atom: TextAtom) -> Iterable[str]:
+        """The names worth a closer look: those that share a whole word with what is wanted."""
+        match atom:
+            case Exact() | Word(prefix=True):
+                return self._papers
+        wanted = [word for form in people.forms(atom.text) for word in (*form, "".join(form))]
+        if any(normal.is_cjk(word) for word in wanted):
+            return self._papers
+        return set().union(*(self._by_word.get(word, ()) for word in wanted))
