@@ -1,0 +1,38 @@
+"""What sources write, as text that a reader can read: one paragraph of clean Unicode."""
+
+import html
+import re
+import unicodedata
+
+from digest.papers.latex import unlatex
+
+_ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
+
+# Characters that show nothing, or change how others show: controls but for blanks, soft hyphen, zero-width and
+# bidirectional marks (a title must not turn round the mail it stands in), byte order mark, private use, tags,
+# noncharacters, surrogates without their half.
+_INVISIBLE = re.compile(
+    "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f"
+    "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff"
+    "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
+)
+# Joiners matter between letters of Persian or Indian scripts and inside emoji, never beside ASCII.
+_STRAY_JOINER = re.compile("(?:^|(?<=[\x00-\x7f]))[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f]|$)")
+
+
+def readable(text: str) -> str:
+    """The text on one line: no markup, no LaTeX, no characters that hide or rearrange.
+
+    HTML entities are read once (`&amp;lt;` is the text "&lt;"). Never raises, never empties a text that had letters.
+    """
+    text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
+    text = unlatex(_without_invisible(text))
+    text = unicodedata.normalize("NFC", _without_invisible(text))
+    return re.sub(r"\s+([,;])(?=\s)", r"\1", " ".join(text.split()))
+
+
+def _without_invisible(text: str) -> str:
+    # \t, \v, \f, \r and backspace may be what a string literal made of \times, \vec, \frac, \rho and \beta.
+    if "\x08" in text:
+        text = re.sub("\x08(?=eta|ar|oldsymbol|ig|inom|ullet)", r"\\b", text)
+    return _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
