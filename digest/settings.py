@@ -12,6 +12,7 @@ import environ
 from csp.constants import NONCE, NONE, SELF
 
 from digest import embedded
+from digest.operations.look import UNFOLD  # noqa: F401  read by django-unfold
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -133,7 +134,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "csp.middleware.CSPMiddleware",
+    "digest.operations.csp.ContentSecurityPolicyMiddleware",
 ]
 ROOT_URLCONF = "digest.urls"
 WSGI_APPLICATION = "digest.wsgi.application"
