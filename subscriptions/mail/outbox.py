@@ -451,9 +451,8 @@ def pause(mailing_id: int, *, reason: str, now: datetime) -> bool:
     )
 
 
-def resume(mailing_id: int, *, now: datetime) -> bool:
+def resume(mailing_id: int) -> bool:
     """Let a paused mailing go on; False if it was not paused."""
-    log.info("Mailing %s resumed at %s", mailing_id, now)
     return (
         Mailing.objects.filter(pk=mailing_id, status=Mailing.Status.PAUSED).update(
             status=Mailing.Status.OPEN, paused_at=None, pause_reason=""
