@@ -29,6 +29,7 @@ import re
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import time
@@ -224,6 +225,7 @@ def _enter(held: Hold) -> _Entry:
     _prepare_folders(held.var_dir)
     process = Process.current()
     with _locked(held.var_dir):
+        _prepare_socket_folder(held.var_dir)
         _held += 1
         entry = _users_dir(held.var_dir) / f"{process.pid}-{_held}.json"
         request = {"services": sorted(held.services), "durable": held.durable, "command": " ".join(sys.argv)}
@@ -335,20 +337,32 @@ def _live_users(var_dir: Path) -> list[dict[str, Any]]:
 
 
 def _prepare_folders(var_dir: Path) -> None:
-    run = _socket_dir(var_dir)
     try:
-        # As root the database's account must pass to its socket; names are no secret, contents are 0600.
-        passable = 0o711 if os.getuid() == 0 else 0o700
         var_dir.mkdir(parents=True, exist_ok=True)
-        for folder, mode in ((run, passable), (var_dir / "run", passable), (var_dir / "log", 0o700)):
-            folder.mkdir(exist_ok=True)
-            # A folder in /tmp might have been put there by somebody else.
-            if folder.is_symlink() or folder.stat().st_uid != os.getuid():
-                raise ServiceFailed(_wrong_owner(folder))
-            folder.chmod(mode)
-        _users_dir(var_dir).mkdir(mode=0o700, exist_ok=True)
+        _own_folder(var_dir / "run", _passable_mode())
+        _own_folder(var_dir / "run" / "users", 0o700)
+        _own_folder(var_dir / "log", 0o700)
     except PermissionError as error:
         raise ServiceFailed(_wrong_owner(Path(error.filename or var_dir))) from error
+
+
+def _prepare_socket_folder(var_dir: Path) -> None:
+    """Under the lock, since the last warden removes the one in /tmp."""
+    _own_folder(_socket_dir(var_dir), _passable_mode())
+
+
+def _passable_mode() -> int:
+    # As root the database's account must pass to its socket. Names are no secret there, contents are 0600.
+    return 0o711 if os.getuid() == 0 else 0o700
+
+
+def _own_folder(folder: Path, mode: int) -> None:
+    folder.mkdir(mode=mode, exist_ok=True)
+    status = folder.lstat()
+    # In /tmp somebody else might have put a folder or a link there.
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid():
+        raise ServiceFailed(_wrong_owner(folder))
+    folder.chmod(mode)
 
 
 def _wrong_owner(path: Path) -> str:
@@ -557,6 +571,8 @@ class Warden:
                 service.child.wait()
                 service.child = None
         (self.var_dir / "run" / "warden.json").unlink(missing_ok=True)
+        if _socket_dir(self.var_dir) != self.var_dir / "run":  # the short one, in /tmp
+            shutil.rmtree(_socket_dir(self.var_dir), ignore_errors=True)
 
 
 def _log(text: str) -> None:
@@ -753,7 +769,8 @@ def _postgres_account(data: Path, sockets: Path, binaries: Path) -> Account | No
             return account._replace(capability=capability)
     raise ServiceFailed(
         f"PostgreSQL does not run as root, and the user {known.pw_name} may not pass to {data} or "
-        f"{binaries}. Put Paperboy in a folder that everybody may enter, run it as an ordinary user, or set DATABASE_URL."
+        f"{binaries}. Put Paperboy in a folder that everybody may enter, run it as an ordinary user, or set "
+        "DATABASE_URL."
     )
 
 

@@ -130,7 +130,7 @@ def spawn(
     def prepare() -> None:  # between fork and exec
         signal.pthread_sigmask(signal.SIG_SETMASK, [])
         if account is not None:
-            _become(account)
+            become(account)
         # After every change of user, which clears it.
         _checked(_libc.prctl(_PR_SET_PDEATHSIG, death_signal, 0, 0, 0), "PR_SET_PDEATHSIG")
         if os.getppid() != parent:  # it ended before the line above
@@ -164,7 +164,8 @@ def holds_capability(capability: int) -> bool:
     return False
 
 
-def _become(account: Account) -> None:
+def become(account: Account) -> None:
+    """Turn this process, run by root, into the account; for good."""
     if account.capability is not None:
         _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
     os.setgroups([])
