@@ -88,10 +88,11 @@ CELERY_BEAT_SCHEDULE = {
     "fetch what is due": {"task": "digest.tasks.fetch_due", "schedule": 60.0, "options": {"expires": 60}},
     "open and compose editions": {
         "task": "digest.tasks.compose_due",
-        "schedule": 60.0,
+        "schedule": 15.0,  # who has just confirmed gets the latest edition within the minute
         "options": {"expires": 60},
     },
     "deliver what is due": {"task": "digest.tasks.deliver_due", "schedule": 20.0, "options": {"expires": 60}},
+    "tend pauses": {"task": "subscriptions.tasks.tend", "schedule": 600.0, "options": {"expires": 600}},
     "sweep": {"task": "digest.tasks.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }
 

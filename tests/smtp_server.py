@@ -11,7 +11,7 @@ The fixture points EMAIL_URL at it. Import it in the test module or its conftest
 
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -44,7 +44,7 @@ class SmtpServer:
     envelopes: list[Envelope] = field(default_factory=list)
     commands: list[str] = field(default_factory=list)
     connections: int = 0
-    _answers: dict[str, list[str]] = field(default_factory=dict)
+    _answers: dict[str, list[str | Callable[[], str]]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     @property
@@ -59,12 +59,12 @@ class SmtpServer:
     def messages(self) -> list[EmailMessage]:
         return [envelope.message for envelope in self.envelopes]
 
-    def answer(self, to: str, *replies: str) -> None:
+    def answer(self, to: str, *replies: "str | Callable[[], str]") -> None:
         """Answer `to` with these replies in turn, the last one from then on.
 
         `to` is a recipient (answers its RCPT), a command ("MAIL", "DATA", "EHLO", "RSET", "CONNECT"), or "."
         for the end of DATA; ".someone@lab.example" for the end of DATA to that recipient. A reply is such as
-        "451 4.3.0 later", or HANG_UP; "" is the usual success.
+        "451 4.3.0 later", or HANG_UP; "" is the usual success; a function is called and gives the reply.
         """
         self._answers[to.lower()] = list(replies)
 
@@ -73,7 +73,8 @@ class SmtpServer:
             for name in names:
                 replies = self._answers.get(name.lower())
                 if replies:
-                    return (replies.pop(0) if len(replies) > 1 else replies[0]) or default
+                    reply = replies.pop(0) if len(replies) > 1 else replies[0]
+                    return (reply() if callable(reply) else reply) or default
         return default
 
 

@@ -36,6 +36,7 @@ log = logging.getLogger(__name__)
 RANGE = 2_000  # readers composed in one transaction
 RECEIVED_FOR = timedelta(days=400)
 WELCOME_FOR = timedelta(days=1)
+REASONS = 3  # in a why-line, strongest first
 TOP_PAPERS = 3  # for readers who want something on a day without matches
 
 Hits = dict[int, list[list[Any]]]  # filter id → [[paper id, reasons], …], best first
@@ -134,7 +135,8 @@ class Material:
             self._index = DayIndex(documents_of(self.paper_ids))
         found = self._index.evaluate(tree)
         return [
-            [self.paper_ids[position], [[r.field, r.words] for r in reasons]] for position, reasons in found
+            [self.paper_ids[at], [[r.field, r.atom_text] for r in found.reasons(at)[:REASONS]]]
+            for at in found
         ], ""
 
 
