@@ -260,16 +260,17 @@ class TestAccounts:
         (var_dir / "run").mkdir()
         os.chown(var_dir / "run", ordinary_user.uid, ordinary_user.gid)
 
-        problem = pytest.raises(
-            embedded.ServiceFailed, match=r"belongs to nobody, and this is root\. .* set VAR_DIR"
-        )
-        with problem, embedded.hold(var_dir, {embedded.REDIS}):
+        words = r"belongs to nobody, and this is root\. .* set VAR_DIR"
+        with (
+            pytest.raises(embedded.ServiceFailed, match=words),
+            embedded.hold(var_dir, {embedded.REDIS}),
+        ):
             pass
 
 
 @pytest.fixture
 def ordinary_user() -> Account:
-    """Somebody without rights, but able to reach this interpreter even where it lies behind closed folders."""
+    """Somebody without rights, but able to reach this interpreter even behind closed folders."""
     known = pwd.getpwnam("nobody")
     account = Account(known.pw_uid, known.pw_gid)
     if embedded._passable(Path(sys.executable).resolve(), account):
