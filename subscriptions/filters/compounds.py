@@ -7,6 +7,7 @@ still agree, only the parts can be found on their own.
 """
 
 import re
+from functools import lru_cache
 
 # First parts that almost always leave a word of its own; then the beginnings of words where they do not.
 _OPEN = {
@@ -39,7 +40,7 @@ _LISTED = {
     "back": "bone end propagate translate",
     "bi": "level directional manual modal lingual temporal",
     "bio": "medical medicine inspired physics informatics marker",
-    "chain": "ofthought",
+    "chain": "of",
     "co": "evolve evolution pilot train design locate optimize",
     "code": "base gen",
     "common": "sense",
@@ -115,7 +116,8 @@ _LAST = {
 }
 
 _MIN_REST = 3
-_WITH_NUMBER = re.compile(r"([a-z]{3,})(\d+[a-z]?)")  # gpt4, llama3, yolov8n
+# gpt4, llama3, yolov8n, qwen3vl; but text2image and vid4real are names of their own
+_WITH_NUMBER = re.compile(r"([a-z]{3,})(\d+[a-z]?|(?![24])\d+[a-z]+)")
 
 _OPEN_EXCEPTIONS = {head: tuple(words.split()) for head, words in _OPEN.items()}
 _LISTED_RESTS = {head: tuple(words.split()) for head, words in _LISTED.items()}
@@ -126,6 +128,7 @@ _HEAD_LENGTHS = sorted({len(head) for head in (*_OPEN, *_LISTED)}, reverse=True)
 _ENDING = re.compile(r"(?:e?d|e?s|e?r|e?rs|ing|ings|ly)?")
 
 
+@lru_cache(maxsize=262_144)
 def split(word: str) -> tuple[str, str] | None:
     """The two parts of a folded word written in one piece, None if it has no seam we know."""
     if not word.isascii():

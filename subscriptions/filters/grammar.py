@@ -568,6 +568,10 @@ class _Parser:
         near = get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
         if len(known) <= 6:
             cure = f"Write {', '.join(known[:-1])} or {known[-1]}."
+        elif text.split(".")[0].casefold() in fields.ARCHIVES:
+            archive = text.split(".")[0].casefold()
+            example = next(name for name in known if fields.in_category(archive, name))
+            cure = f"Write one such as {example}, or {archive} for all of them."
         elif near:
             cure = f"Did you mean {folded[near[0]]}?"
         else:

@@ -32,7 +32,8 @@ _GREEK_NAMES = """
 _GREEK = dict(zip("αβγδεζηθικλμνξοπρστυφχψω", _GREEK_NAMES.split(), strict=True))
 _CHARACTERS = {
     **_GREEK,
-    **dict.fromkeys("‐‑‒–—―−﹣", "-"),
+    **dict.fromkeys("‐‑‒–−﹣", "-"),
+    **dict.fromkeys("—―", " - "),
     **dict.fromkeys("’‘‛′´`ʼ", "'"),
     **dict.fromkeys("“”„‟«»", '"'),
     "∆": "delta",
@@ -63,11 +64,12 @@ _COMMANDS = {
 }
 # Commands that only set spaces, sizes, dashes or signs; any other unknown one may be a name (\ourmethod).
 _SILENT_NAMES = """
-    nobreakdash quad qquad left right big Big bigg Bigg displaystyle textstyle limits times cdot cdots ldots
-    dots circ to rightarrow Rightarrow leftarrow leftrightarrow mapsto sim approx simeq neq ne leq geq le ge ll
-    gg pm mp in notin subset subseteq cup cap sum prod int infty partial nabla forall exists star ast dagger mid
-    parallel langle rangle lvert rvert lVert rVert lfloor rfloor lceil rceil propto equiv odot otimes oplus bf
-    it em rm tt sc small large item par newline noindent xspace eg ie etal cf wrt
+    nobreakdash quad qquad left right big Big bigg Bigg displaystyle textstyle limits times cdot cdots
+    ldots dots circ to rightarrow Rightarrow leftarrow leftrightarrow mapsto sim approx simeq neq ne leq
+    geq le ge ll gg pm mp in notin subset subseteq cup cap sum prod int infty partial nabla forall
+    exists star ast dagger mid parallel langle rangle lvert rvert lVert rVert lfloor rfloor lceil rceil
+    propto equiv odot otimes oplus bf it em rm tt sc small large item par newline noindent xspace eg ie
+    etal cf wrt
 """
 _SILENT = frozenset(_SILENT_NAMES.split())
 _STYLES = """
@@ -75,7 +77,7 @@ _STYLES = """
 """
 _PIECE = re.compile(
     r"""
-      (?P<plain>[a-z0-9 ,.;:()\[\]/'"!?%&*+=<>|@\#]+)
+      (?P<plain>(?:[a-z0-9,.;:()\[\]/'"!?%&*+=<>|@\#]|[ ](?![ ]))+)
     | (?P<upper>[A-Z]+)
     | (?P<space>\s+)
     | (?P<cite>~?\\(?:cite[a-zA-Z]*|ref|eqref|autoref|label|footnote)\*?
@@ -84,7 +86,7 @@ _PIECE = re.compile(
     | (?P<accent>\\['`"^~=.])(?=\{?\\?[a-zA-Z])
     | \\(?P<escaped>.)
     | (?P<drop>[$\\{}])
-    | (?P<low>[_^])
+    | (?P<low>[_^]\(?)
     | (?P<tilde>~)
     | (?P<dash>--+)
     | (?P<other>.[\u0300-\u036f\u3099\u309a\ufe0e\ufe0f]*)
@@ -93,7 +95,7 @@ _PIECE = re.compile(
 )
 _MANGLED_COMMAND = re.compile(rf"(?:{'|'.join(_STYLES.split())})(?=\{{)")
 _SIMPLE = re.compile(r"[A-Za-z0-9 ,.;:()\[\]/'\"!?%&*+=<>|@#-]*")
-_SHORT_INDEX = re.compile(r"_(?:\{|[^\W_](?![^\W_]))")
+_SHORT_INDEX = re.compile(r"_(?:[({]|[^\W_](?![^\W_]))")
 
 
 class Folded(NamedTuple):
@@ -126,11 +128,11 @@ def fold(text: str) -> Folded:
         piece = match.group()
         match match.lastgroup:
             case "plain" | "upper":
-                for offset, char in enumerate(piece.lower()):
-                    if char == " ":
-                        blank(start + offset, start + offset + 1)
-                    else:
-                        add(char, start + offset, start + offset + 1)
+                if piece[0] == " " and (not out or out[-1] == " "):
+                    piece, start = piece[1:], start + 1
+                out.extend(piece.lower())
+                starts.extend(range(start, end))
+                ends.extend(range(start + 1, end + 1))
             case "space" | "tilde" | "cite":
                 blank(start, end)
             case "command" | "brace":
@@ -148,10 +150,10 @@ def fold(text: str) -> Folded:
                     blank(start, end)
             case "low":
                 # x_0, 10^{25}, π_0 are one sign with an index; my_function keeps its seam.
-                if not (out and out[-1].isalnum() and (piece == "^" or _SHORT_INDEX.match(text, start))):
+                if not (out and out[-1].isalnum() and (piece[0] == "^" or _SHORT_INDEX.match(text, start))):
                     add(piece, start, end)
             case "dash":
-                add(" - ", start, end)
+                add("-" if len(piece) == 2 else " - ", start, end)  # LaTeX's en and em dash
             case "other":
                 add(_fold_character(piece), start, end)
     return Folded("".join(out), starts, ends)
@@ -218,6 +220,7 @@ _stemmers = threading.local()  # a Snowball stemmer keeps its word in itself
 @lru_cache(maxsize=262_144)
 def stem(word: str) -> str:
     """A folded word without its English inflection: agents → agent, LLMs → llm, trained → train."""
+    word = word.removesuffix("'s")
     word = _IRREGULAR.get(word, word)
     if not word.isascii() or not word.replace("'", "").isalpha():
         if word.isascii() and len(word) > 2 and word.endswith("s") and word[-2].isdigit():

@@ -14,7 +14,7 @@ OPERATORS = frozenset({"AND", "OR", "NOT", "ANDNOT"})
 NUMBERS = ("upvotes", "stars", "comments")
 
 # What may stand bare: anything the reader of a filter would not take for something else.
-_NOT_BARE = re.compile(r"""[\s()"*|]|^[-=<>+!&]|^[A-Za-z_]+:|^[A-Za-z_]+[<>=≤≥]""")
+_NOT_BARE = re.compile(r"""[\s()"*|]|^[-=<>≤≥+!&]|^[A-Za-z_]+:|^[A-Za-z_]+[<>=≤≥]""")
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,144 @@
+import json
+import random
+from pathlib import Path
+
+import pytest
+
+from digest.matching.index import DayIndex
+from subscriptions.filters import Document, Filter, evaluate, matches, parse
+from subscriptions.filters.tree import positive_atoms
+from tests.subscriptions.filters import trees
+
+
+class TestDayIndex:
+    @pytest.mark.parametrize("seed", range(8))
+    def test_finds_what_the_plain_reading_finds(self, seed):
+        rng = random.Random(seed)
+        papers = [trees.document(rng) for _ in range(12)]
+        index = DayIndex(papers)
+
+        for _ in range(250):
+            wanted = Filter(trees.node(rng))
+            hits = index.evaluate(wanted)
+            plain = [at for at, paper in enumerate(papers) if matches(wanted, paper)]
+            assert list(hits) == plain, wanted.canonical
+
+    def test_gives_the_reasons_that_the_plain_reading_gives(self):
+        rng = random.Random(8)
+        papers = [trees.document(rng) for _ in range(12)]
+        index = DayIndex(papers)
+
+        for _ in range(250):
+            wanted = Filter(trees.node(rng))
+            hits = index.evaluate(wanted)
+            for at in hits:
+                known = {
+                    (" ".join(found.text.split()), found.field)
+                    for atom in positive_atoms(wanted.tree)
+                    for found in evaluate.where(atom, papers[at])
+                }
+                assert set(hits.reasons(at)) <= known, wanted.canonical
+
+    def test_answers_over_no_papers(self):
+        hits = DayIndex([]).evaluate(parse("agents"))
+
+        assert (list(hits), len(hits), hits.documents) == ([], 0, [])
+
+    def test_counts_and_lists_its_hits(self):
+        papers = [Document(id=str(n), title="agents" if n % 3 == 0 else "poems") for n in range(20)]
+
+        hits = DayIndex(papers).evaluate(parse("agent"))
+
+        assert len(hits) == 7
+        assert 3 in hits
+        assert 4 not in hits
+        assert [paper.id for paper in hits.documents] == ["0", "3", "6", "9", "12", "15", "18"]
+
+    def test_looks_an_atom_up_once_for_all_filters(self, monkeypatch):
+        index = DayIndex([Document(id="1", title="agents use tools")])
+        asked = []
+        look_up = index._look_up
+        monkeypatch.setattr(index, "_look_up", lambda atom: asked.append(atom) or look_up(atom))
+
+        for text in ("agents tools", "tools OR agents", "agents -tools"):
+            index.evaluate(parse(text))
+
+        assert len(asked) == 2
+
+    def test_reads_a_very_long_text_in_time(self):
+        paper = Document(id="1", title="a-" * 5000, abstract="reward model " * 5000)
+
+        assert list(DayIndex([paper]).evaluate(parse('"reward model reward model" a-a-a-a'))) == [0]
+
+
+def recorded_papers(folder: Path) -> list[Document]:
+    papers: dict[str, Document] = {}
+    for file in sorted((folder / "hf_daily_papers").glob("2026-*.json")):
+        for entry in json.loads(file.read_text()):
+            paper = entry["paper"]
+            papers.setdefault(
+                paper["id"],
+                Document(
+                    id=paper["id"],
+                    title=paper["title"],
+                    abstract=paper["summary"],
+                    authors=tuple(author["name"] for author in paper["authors"]),
+                    org=(paper.get("organization") or {}).get("fullname", ""),
+                    upvotes=paper.get("upvotes"),
+                    stars=paper.get("githubStars"),
+                    has=frozenset({"code"} if paper.get("githubRepo") else ()),
+                ),
+            )
+    return list(papers.values())
+
+
+@pytest.fixture(scope="module")
+def recorded_day(shared_data_dir) -> DayIndex:
+    return DayIndex(recorded_papers(shared_data_dir))
+
+
+@pytest.mark.shared_data
+class TestDayIndexOnRecordedPapers:
+    def test_finds_what_the_plain_reading_finds(self, recorded_day):
+        papers = recorded_day.documents
+        assert len(papers) == 535
+
+        for text in (
+            "post-training",
+            '"world model" -video',
+            "agent* tool-use",
+            "title:(LLM OR VLM) upvotes>=20",
+            '"large language model" OR "vision language action"',
+            '="reinforcement learning"',
+            "GRPO OR RLHF OR dpo",
+            "au:wang has:code",
+            "org:university",
+            "3D gaussian-splatting",
+        ):
+            wanted = parse(text)
+            plain = [at for at, paper in enumerate(papers) if matches(wanted, paper)]
+            assert plain, text
+            assert list(recorded_day.evaluate(wanted)) == plain, text
+
+    @pytest.mark.parametrize(
+        "spellings",
+        [
+            ("post-training", "posttraining", '"post training"', "post-trained", "POST–TRAINING"),
+            ("pre-training", "pretraining", '"pre training"', "pretrained"),
+            ("mid-training", "midtraining", '"mid training"'),
+            ("fine-tuning", "finetuning", '"fine tuned"'),
+            ("multi-agent", "multiagent", '"multi agents"'),
+            ("world-model", '"world models"', "worldmodel"),
+            ("open-source", "opensource"),
+            ("LLM", "llms", "LLMs"),
+            ("text-to-image", '"text to image"'),
+            ("vision-language-action", '"vision language action"'),
+            ("chain-of-thought", '"chain of thoughts"'),
+            ("mixture-of-experts", '"mixture of experts"'),
+        ],
+    )
+    def test_finds_the_same_by_every_spelling(self, recorded_day, spellings):
+        found = [list(recorded_day.evaluate(parse(text))) for text in spellings]
+
+        assert found[0]
+        assert all(other == found[0] for other in found)
