@@ -9,8 +9,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import connection
 
+from digest import embedded
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import Delivery, Mailing
 from tests.factories import MORNING_AFTER, SubscriberFactory, open_mailing
@@ -23,11 +25,10 @@ REPOSITORY = Path(__file__).resolve().parents[3]
 
 
 def start_worker(mailing: Mailing, point: str, server: SmtpServer) -> subprocess.Popen[bytes]:
-    database = connection.settings_dict
-    host = database["HOST"].replace("/", "%2F")
+    bundled = embedded.database_url(settings.VAR_DIR)
     environment = os.environ | {
         "DJANGO_SETTINGS_MODULE": "digest.settings",
-        "DATABASE_URL": f"postgres://{database['USER']}@{host}/{database['NAME']}",
+        "DATABASE_URL": f"{bundled.rpartition('/')[0]}/{connection.settings_dict['NAME']}",
         "EMAIL_URL": server.url,
     }
     return subprocess.Popen(
