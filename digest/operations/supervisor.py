@@ -212,5 +212,10 @@ def _ended(program: Program) -> int | None:
     return program.child.wait()
 
 
+def _last_words(log: Path) -> str:
+    lines = [line for line in log.read_text(errors="replace")[-4000:].splitlines() if line.strip()]
+    return f"The end of {log}: {lines[-1].strip()}" if lines else f"{log} is empty."
+
+
 def _state_file(var_dir: Path) -> Path:
     return var_dir / "run" / "up.json"

@@ -3,7 +3,6 @@
 import contextlib
 import http.client
 import json
-import os
 import re
 import signal
 import socket
@@ -133,10 +132,12 @@ class TestUp:
         with up(var_dir, port) as running:
             for name in ("web", "worker", "beat"):
                 before = running.child(name)
-                os.kill(before.pid, signal.SIGKILL)
+                assert before.alive(), running.said()
+                before.signal(signal.SIGKILL)
 
                 assert before.ended(seconds=5)
-                assert wait_until(lambda n=name, b=before: running.child(n) not in (b, NOBODY), seconds=20), name
+                other = lambda n=name, b=before: running.child(n) not in (b, NOBODY)  # noqa: E731
+                assert wait_until(other, seconds=20), name
             assert wait_until(running.answers, seconds=READY_WITHIN)
             assert "web ended by signal 9; starting it again in 0.5 s" in running.said()
 
