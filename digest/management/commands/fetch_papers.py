@@ -1,0 +1,97 @@
+import json
+import sys
+from collections.abc import Iterator
+from datetime import date, timedelta
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.utils import timezone
+from rich.console import Console
+from rich.progress import Progress
+
+from digest.papers import fetch
+from digest.papers.ingest import Ingested
+from digest.sources.http import Client, SourceError
+
+NUMBERS = ("declared", "parsed", "new", "updated", "rejected")
+
+
+class Command(BaseCommand):
+    help = (
+        "Fetch the papers of a listing day and store them. Without --date: today and the days before it that may "
+        "still have changed. Set-aside entries are accounted for; only a source that could not be read is a failure."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--source", metavar="NAME", help="Only this source (default: all that are enabled)."
+        )
+        parser.add_argument("--date", type=_day, metavar="D", help="Listing day YYYY-MM-DD.")
+        parser.add_argument(
+            "--days", type=_number, metavar="N", help="Also the days before it, N days in all."
+        )
+        parser.add_argument("--json", action="store_true", help="Print one JSON object as the last line.")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        now = timezone.now()
+        try:
+            sources = fetch.sources(options["source"])
+        except fetch.UnknownSource as error:
+            raise CommandError(str(error)) from error
+        last = options["date"] or now.date()
+        count = options["days"] or (1 if options["date"] else 1 + fetch.REREAD_DAYS)
+        days = [last - timedelta(days=age) for age in reversed(range(count))]
+        report: dict[str, dict[str, Any]] = {}
+        failed = False
+        for source in sources:
+            totals: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "errors": []}
+            report[source.slug] = totals
+            client = Client()
+            for day in self._with_progress(source.name, days):
+                try:
+                    done = fetch.fetch_day(source, day, now=now, client=client)
+                except SourceError as error:
+                    failed = True
+                    totals["errors"].append(f"{day}: {error}")
+                    self.stdout.write(f"{source.name} {day}: {error}")
+                    continue
+                for name in NUMBERS:
+                    totals[name] += getattr(done, name)
+                totals["errors"] += [f"{day}: {error}" for error in done.errors]
+                self.stdout.write(f"{source.name} {day}: {in_words(done)}")
+        if options["json"]:
+            self.stdout.write(json.dumps({"sources": report}, ensure_ascii=False))
+        if failed:
+            sys.exit(1)
+
+    def _with_progress(self, label: str, days: list[date]) -> Iterator[date]:
+        """The days, with a bar on a terminal where there are several."""
+        console = Console(file=self.stdout)
+        if len(days) == 1 or not self.stdout.isatty():
+            yield from days
+            return
+        with Progress(console=console, transient=True) as progress:
+            yield from progress.track(days, description=label)
+
+
+def in_words(done: Ingested) -> str:
+    entries = "1 entry" if done.declared == 1 else f"{done.declared} entries"
+    parts = [f"{done.new} new", f"{done.updated} updated"]
+    if done.rejected:
+        parts.append(f"{done.rejected} set aside")
+    return f"{entries}, {', '.join(parts)}"
+
+
+def _day(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError as error:
+        raise CommandError(
+            f"--date {text}: not a day. Write it as YYYY-MM-DD, such as 2026-07-28."
+        ) from error
+
+
+def _number(text: str) -> int:
+    if not text.isdigit() or not 1 <= int(text) <= 1000:
+        raise CommandError(f"--days {text}: give a number of days from 1 to 1000.")
+    return int(text)
