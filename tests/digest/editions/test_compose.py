@@ -1,0 +1,368 @@
+"""Who gets what: each reader's row and digest, and that nobody gets a paper twice."""
+
+from collections import Counter
+from datetime import timedelta
+
+import pytest
+from django.db import connection
+
+from digest.editions import compose, digests, schedule
+from digest.models import Digest, Edition, EditionMatch, Received
+from subscriptions import topics
+from subscriptions.mail import ledger, outbox
+from subscriptions.models import Delivery, Subscriber, Suppression, Topic
+from tests.factories import (
+    DAY,
+    MORNING_AFTER,
+    NOON,
+    SightingFactory,
+    SubscribedTopicFactory,
+    SubscriberFactory,
+    TopicFactory,
+    listed_paper,
+)
+
+pytestmark = pytest.mark.django_db
+
+NEXT_DAY = DAY + timedelta(days=1)
+NEXT_MORNING = MORNING_AFTER + timedelta(days=1)
+
+
+def topic(text: str) -> Topic:
+    return TopicFactory(name=text, filter=topics.filter_revision(text, now=NOON))
+
+
+def reader(*filters: str, **values: object) -> Subscriber:
+    subscriber = SubscriberFactory(**values)
+    for position, text in enumerate(filters):
+        SubscribedTopicFactory(subscriber=subscriber, topic=topic(text), position=position)
+    return subscriber
+
+
+def paper(title: str, votes: int = 10, **values: object):
+    return listed_paper(title=title, abstract="", votes=votes, **values)
+
+
+def edition_of(day=DAY, *, now=None) -> Edition:
+    edition = schedule.open_edition("daily", day, now=now or schedule.opening("daily", day))
+    assert edition is not None
+    return edition
+
+
+def row_of(edition: Edition, subscriber: Subscriber) -> Delivery:
+    return Delivery.objects.get(pk=(edition.mailing_id << 32) + subscriber.pk)
+
+
+def sections_of(edition: Edition, subscriber: Subscriber) -> list[list[int]]:
+    digest = Digest.objects.get(pk=(edition.mailing_id << 32) + subscriber.pk)
+    return [section["papers"] for section in digest.sections]
+
+
+def deliver_all(edition: Edition, state: str = "sent") -> None:
+    """As if the mail server had answered this of everything that is due."""
+    outbox.hasten(edition.mailing_id)
+    while lease := outbox.claim(edition.mailing_id):
+        outbox.hand(lease, lease.delivery_ids)
+        said = [outbox.Outcome(pk, state, retry_after=timedelta(hours=1)) for pk in lease.delivery_ids]
+        outbox.record(lease, said, suppress=lambda address, evidence: None)
+
+
+class TestDigest:
+    def test_has_a_section_for_each_topic_in_the_readers_order_best_first(self):
+        quiet, loud = paper("On agents", votes=2), paper("More agents", votes=80)
+        robots = paper("Robots", votes=5)
+        subscriber = reader("robot", "agent")
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert sections_of(edition, subscriber) == [[robots.pk], [loud.pk, quiet.pk]]
+        assert row_of(edition, subscriber).state == "due"
+
+    def test_shows_a_paper_once_and_names_the_other_topics_that_found_it(self):
+        both = paper("Agents and robots")
+        subscriber = reader("agent", "robot")
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        digest = Digest.objects.get(subscriber_id=subscriber.pk)
+        robot = topics.filter_revision("robot", now=NOON)
+        assert [section["papers"] for section in digest.sections] == [[both.pk], []]
+        assert digest.sections[0]["also"] == {str(both.pk): [robot.pk]}
+
+    def test_keeps_the_reasons_of_each_hit(self):
+        both = paper("Agents and robots")
+        reader("agent robot")
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        match = EditionMatch.objects.get(edition=edition)
+        assert match.hits == [[both.pk, [["title", "Agents"], ["title", "robots"]]]]
+
+    def test_topics_take_turns_where_there_are_more_papers_than_wanted(self):
+        agents = [paper(f"Agents {n}", votes=50 - n) for n in range(5)]
+        robots = [paper(f"Robots {n}", votes=9 - n) for n in range(3)]
+        subscriber = reader("agent", "robot", max_papers=4)
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert sections_of(edition, subscriber) == [
+            [p.pk for p in agents[:2]],
+            [p.pk for p in robots[:2]],
+        ]
+        assert Digest.objects.get(subscriber_id=subscriber.pk).held == 4
+
+    def test_a_topic_may_have_a_cap_and_be_muted(self):
+        agents = [paper(f"Agents {n}", votes=50 - n) for n in range(3)]
+        paper("Robots")
+        subscriber = reader("agent", "robot")
+        first, second = subscriber.subscribed_topics.all()
+        first.max_papers, second.muted = 1, True
+        first.save()
+        second.save()
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert sections_of(edition, subscriber) == [[agents[0].pk]]
+
+    def test_a_filter_that_cannot_be_read_any_more_stops_nobody_else(self):
+        found = paper("Agents")
+        subscriber = reader("agent")
+        broken = topic("robot")
+        SubscribedTopicFactory(subscriber=subscriber, topic=broken, position=9)
+        type(broken.filter).objects.filter(pk=broken.filter_id).update(canonical="((")
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert sections_of(edition, subscriber) == [[found.pk], []]
+        assert "bracket" in EditionMatch.objects.get(filter=broken.filter_id).problem
+
+
+class TestRows:
+    def test_every_member_has_one_and_the_counters_know(self):
+        paper("Agents")
+        matching = reader("agent")
+        without = reader("robot")
+        paused = reader("agent", status="paused")
+        suppressed = reader("agent")
+        Suppression.objects.create(address=suppressed.address, reason="complaint", created_at=NOON)
+        reader("agent", frequency="weekly")
+        reader("agent", status="unsubscribed")
+        reader("agent", status="unconfirmed")
+        edition = edition_of()
+
+        added = compose.compose(edition, now=MORNING_AFTER)
+
+        assert added == 4
+        assert {
+            subscriber: (row_of(edition, subscriber).state, row_of(edition, subscriber).reason)
+            for subscriber in (matching, without, paused, suppressed)
+        } == {
+            matching: ("due", ""),
+            without: ("skipped", "no_match"),
+            paused: ("skipped", "paused"),
+            suppressed: ("skipped", "suppressed"),
+        }
+        counts = ledger.counts(edition.mailing_id)
+        assert {name: n for name, n in counts.items() if n} == {"prepared": 4, "due": 1, "skipped": 3}
+
+    def test_a_second_run_adds_nothing(self):
+        paper("Agents")
+        reader("agent")
+        edition = edition_of()
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert compose.compose(edition, now=MORNING_AFTER) == 0
+        assert Digest.objects.count() == 1
+
+    def test_top_up_gives_a_row_to_who_came_later_until_the_edition_closes(self):
+        paper("Agents")
+        edition = edition_of()
+        compose.compose(edition, now=MORNING_AFTER)
+        late = reader("agent")
+        assert compose.compose(edition, now=MORNING_AFTER + timedelta(hours=5)) == 1
+        assert row_of(edition, late).due_at == MORNING_AFTER + timedelta(hours=6)  # 07:00
+
+        reader("agent")
+        assert compose.compose(edition, now=MORNING_AFTER + timedelta(hours=24)) == 0
+
+    def test_who_confirms_gets_the_latest_edition_at_once_even_when_it_is_closed(self):
+        paper("Agents")
+        edition = edition_of()
+        later = MORNING_AFTER + timedelta(hours=40)
+        newcomer = reader("agent", confirmed_at=later, hour=23)
+
+        assert compose.compose(edition, now=later + timedelta(minutes=1)) == 1
+
+        assert row_of(edition, newcomer).due_at == later + timedelta(minutes=1)
+        assert Digest.objects.get(subscriber_id=newcomer.pk).is_welcome
+
+    def test_everybody_now_does_not_wait_for_hours_or_closing(self):
+        paper("Agents")
+        subscriber = reader("agent", hour=23)
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER + timedelta(days=9), at_once=True)
+
+        assert row_of(edition, subscriber).due_at == MORNING_AFTER + timedelta(days=9)
+
+    def test_without_a_match_the_top_papers_come_if_the_reader_chose_so(self):
+        best = [paper(f"Something {n}", votes=90 - n) for n in range(5)]
+        subscriber = reader("agent", top_papers_if_none=True)
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert Digest.objects.get(subscriber_id=subscriber.pk).top == [p.pk for p in best[:3]]
+        assert row_of(edition, subscriber).state == "due"
+
+
+class TestReceived:
+    def test_a_paper_never_comes_twice(self):
+        refeatured = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        SightingFactory(paper=refeatured, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        new = paper("New agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+
+        edition = edition_of(NEXT_DAY)
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert sections_of(edition, subscriber) == [[new.pk]]
+
+    def test_nor_does_the_same_paper_under_a_merged_id(self):
+        first = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        second = paper("Agents, published", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        first.canonical = second
+        first.save()
+
+        edition = edition_of(NEXT_DAY)
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"
+
+    @pytest.mark.parametrize(("state", "comes_again"), [("failed", True), ("uncertain", False)])
+    def test_what_failed_does_not_count_what_is_uncertain_does(self, state, comes_again):
+        refeatured = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get(), state)
+        SightingFactory(paper=refeatured, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+
+        edition = edition_of(NEXT_DAY)
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert (row_of(edition, subscriber).state == "due") is comes_again
+
+    def test_spans_daily_and_weekly(self):
+        known = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        other = paper("Other agents")
+        Subscriber.objects.update(frequency="weekly")
+
+        weekly = schedule.open_edition("weekly", DAY, now=MORNING_AFTER + timedelta(days=3))
+        compose.compose(weekly, now=MORNING_AFTER + timedelta(days=3))
+
+        assert known.pk in weekly.edition_papers.values_list("paper_id", flat=True)
+        assert sections_of(weekly, subscriber) == [[other.pk]]
+
+
+class TestFolding:
+    def two_days(self, state: str) -> tuple[Subscriber, Edition, Edition]:
+        self.old = paper("Agents")
+        subscriber = reader("agent", frequency="weekdays")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        if state != "due":
+            deliver_all(first, state)
+        self.new = paper("New agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        compose.compose(second, now=NEXT_MORNING)
+        return subscriber, first, second
+
+    @pytest.mark.parametrize("state", ["due", "deferred"])
+    def test_an_undelivered_earlier_digest_joins_the_new_one(self, state):
+        subscriber, first, second = self.two_days(state)
+
+        assert (row_of(first, subscriber).state, row_of(first, subscriber).reason) == ("skipped", "folded")
+        assert sections_of(second, subscriber) == [[self.new.pk, self.old.pk]]
+        digest = Digest.objects.get(pk=(second.mailing_id << 32) + subscriber.pk)
+        assert digest.sections[0]["why"] == {str(self.old.pk): [["title", "Agents"]]}
+        assert second.edition_papers.get(paper=self.old).folded_in
+
+    def test_a_delivered_one_does_not(self):
+        subscriber, first, second = self.two_days("sent")
+
+        assert row_of(first, subscriber).state == "sent"
+        assert sections_of(second, subscriber) == [[self.new.pk]]
+
+    def test_papers_that_were_folded_in_are_offered_to_nobody_else(self):
+        _, _, second = self.two_days("due")
+        newcomer = reader("agent")
+
+        compose.compose(second, now=NEXT_MORNING)
+
+        assert sections_of(second, newcomer) == [[self.new.pk]]
+
+
+class TestWork:
+    def test_each_distinct_filter_is_evaluated_once_whatever_the_number_of_readers(self, monkeypatch):
+        evaluated = Counter()
+        find = compose.Material._find
+
+        def counting(self, revision):
+            evaluated[revision.canonical] += 1
+            return find(self, revision)
+
+        monkeypatch.setattr(compose.Material, "_find", counting)
+        monkeypatch.setattr(compose, "RANGE", 3)
+        paper("Agents and robots")
+        shared = [topic("agent"), topic("robot")]
+        for number in range(10):
+            SubscribedTopicFactory(subscriber=SubscriberFactory(), topic=shared[number % 2])
+
+        compose.compose(edition_of(), now=MORNING_AFTER)
+
+        assert evaluated == {"agent": 1, "robot": 1}
+
+    def test_queries_do_not_grow_with_readers(self, django_assert_max_num_queries):
+        paper("Agents")
+        shared = topic("agent")
+        for _ in range(30):
+            SubscribedTopicFactory(subscriber=SubscriberFactory(), topic=shared)
+        edition = edition_of()
+
+        with django_assert_max_num_queries(45):
+            compose.compose(edition, now=MORNING_AFTER)
+
+    def test_what_is_received_is_written_with_the_rows(self):
+        found = paper("Agents")
+        subscriber = reader("agent")
+        reader("robot")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+
+        assert list(Received.objects.values_list("subscriber_id", "paper_ids", "day")) == [
+            (subscriber.pk, [found.pk], DAY)
+        ]
+        assert digests.already_received([subscriber.pk], [found.pk], since=DAY) == {subscriber.pk: {found.pk}}
+
+
+def test_a_ledger_row_belongs_to_its_partition():
+    paper("Agents")
+    reader("agent")
+    edition = edition_of()
+    compose.compose(edition, now=MORNING_AFTER)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT tableoid::regclass::text FROM subscriptions_delivery")
+        assert cursor.fetchall() == [(f"subscriptions_delivery_m{edition.mailing_id}",)]
