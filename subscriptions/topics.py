@@ -1,0 +1,77 @@
+"""Topics and filters as rows: revisions shared by canonical text, the catalogue, a reader's own filters."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import Max
+
+from subscriptions import filters
+from subscriptions.models import FilterRevision, SubscribedTopic, Subscriber, Topic
+
+OWN_NAME = "Your filter"  # until the reader gives it another
+
+
+def fingerprint(canonical: str) -> str:
+    return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def filter_revision(text: str, *, now: datetime) -> FilterRevision:
+    """The row of this filter, made if nobody has used it before.
+
+    Filters that read the same share one row, and so are evaluated once a day. Raises filters.FilterError.
+    """
+    return revisions([filters.parse(text).canonical], now=now)[0]
+
+
+def revisions(canonicals: Sequence[str], *, now: datetime) -> list[FilterRevision]:
+    """The rows of filters in canonical form, in that order; two queries, whatever the number."""
+    FilterRevision.objects.bulk_create(
+        [
+            FilterRevision(canonical=text, fingerprint=fingerprint(text), created_at=now)
+            for text in sorted(set(canonicals))
+        ],
+        ignore_conflicts=True,  # a filter is never changed, so whoever was first is right
+    )
+    wanted = {fingerprint(text) for text in canonicals}
+    rows = FilterRevision.objects.in_bulk(wanted, field_name="fingerprint")
+    return [rows[fingerprint(text)] for text in canonicals]
+
+
+def catalogue_by_slug(slugs: Iterable[str]) -> list[Topic]:
+    """Catalogue topics in the order of `slugs`; unknown and retired ones are left out."""
+    wanted = list(dict.fromkeys(slugs))
+    found = {topic.slug: topic for topic in Topic.objects.catalogue().filter(slug__in=wanted)}
+    return [found[slug] for slug in wanted if slug in found]
+
+
+def follow(subscriber: Subscriber, topics: Iterable[Topic]) -> None:
+    """Add topics at the end of the reader's list; those already there stay where they are."""
+    last = subscriber.subscribed_topics.aggregate(last=Max("position"))["last"]
+    first = 0 if last is None else last + 1
+    SubscribedTopic.objects.bulk_create(
+        [
+            SubscribedTopic(subscriber=subscriber, topic=topic, position=first + place)
+            for place, topic in enumerate(topics)
+        ],
+        ignore_conflicts=True,
+    )
+
+
+def own(subscriber: Subscriber, text: str, *, now: datetime, name: str = "") -> Topic:
+    """A filter of the reader's own as a topic, not yet followed; the existing one where it reads the same.
+
+    Raises filters.FilterError.
+    """
+    revision = filter_revision(text, now=now)
+    topic = subscriber.own_topics.filter(filter=revision, retired_at=None).first()
+    return topic or Topic.objects.create(owner=subscriber, name=name or OWN_NAME, filter=revision)
+
+
+def unfollow(subscribed: SubscribedTopic, *, now: datetime) -> None:
+    """Take a topic off the reader's list. An own filter is retired, not deleted: past digests name it."""
+    with transaction.atomic():
+        if subscribed.topic.owner_id is not None:
+            Topic.objects.filter(pk=subscribed.topic_id).update(retired_at=now)
+        subscribed.delete()

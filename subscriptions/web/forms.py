@@ -1,0 +1,324 @@
+"""What people type, read leniently and answered exactly. Every form keeps what was typed."""
+
+import functools
+import zoneinfo
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import date
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+
+from subscriptions import addresses, filters, lifecycle, topics
+from subscriptions.filters import FilterError
+from subscriptions.lifecycle import Preferences, TopicLine, Wishes
+from subscriptions.models import Subscriber, Topic
+
+# Offered first; the rest follows by continent.
+COMMON_TIMEZONES = (
+    "UTC",
+    "America/Los_Angeles",
+    "America/New_York",
+    "America/Sao_Paulo",
+    "Europe/London",
+    "Europe/Berlin",
+    "Africa/Lagos",
+    "Asia/Kolkata",
+    "Asia/Shanghai",
+    "Asia/Singapore",
+    "Asia/Tokyo",
+    "Australia/Sydney",
+)
+HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
+CAPS = (1, 2, 3, 5, 8, 10, 15, 20)
+MAX_OWN_FILTERS = 50  # a digest has to be readable, and so has this page
+
+
+@functools.cache
+def timezones() -> list[tuple[str, list[tuple[str, str]]]]:
+    """Groups for a select: common ones, then each continent; values are IANA names."""
+    groups: dict[str, list[tuple[str, str]]] = {}
+    for name in sorted(zoneinfo.available_timezones()):
+        continent, slash, _ = name.partition("/")
+        if slash and continent not in (
+            "Etc",
+            "SystemV",
+            "posix",
+            "right",
+            "US",
+            "Canada",
+            "Brazil",
+            "Chile",
+            "Mexico",
+        ):
+            groups.setdefault(continent, []).append((name, name.partition("/")[2].replace("_", " ")))
+    common = [(name, name.replace("_", " ")) for name in COMMON_TIMEZONES]
+    return [("Common", common), *groups.items()]
+
+
+class FilterField(forms.CharField):
+    """A filter, canonical; empty stays empty. `caret` of the error says where it is wrong."""
+
+    widget = forms.TextInput
+
+    def clean(self, value: Any) -> str:
+        text = super().clean(value)
+        if not text:
+            return ""
+        try:
+            return filters.parse(text).canonical
+        except FilterError as error:
+            raise BadFilter(error) from error
+
+
+class BadFilter(ValidationError):
+    def __init__(self, error: FilterError) -> None:
+        super().__init__(str(error), code="filter")
+        self.filter_error = error
+
+
+def caret(error: FilterError) -> str:
+    """The line below the filter: spaces and a ^ under the column."""
+    return error.caret.rpartition("\n")[2]
+
+
+class AddressField(forms.CharField):
+    def clean(self, value: Any) -> str:
+        try:
+            return addresses.checked(str(value or ""))
+        except addresses.BadAddress as error:
+            raise ValidationError(str(error)) from error
+
+
+class _TimesForm(forms.Form):
+    frequency = forms.ChoiceField(choices=Subscriber.Frequency, initial=Subscriber.Frequency.DAILY)
+    hour = forms.TypedChoiceField(choices=HOURS, coerce=int, initial=7)
+    timezone = forms.CharField(initial="UTC", max_length=64)
+
+    def clean_timezone(self) -> str:
+        name = self.cleaned_data["timezone"]
+        if name not in zoneinfo.available_timezones():
+            raise ValidationError(f"{name} is not a time zone we know. Choose the nearest town.")
+        return name
+
+
+class SignUpForm(_TimesForm):
+    email = AddressField(required=False)
+    topic = forms.MultipleChoiceField(required=False)
+    filter = FilterField(required=False, strip=True)
+    top_papers = forms.BooleanField(required=False)
+
+    def __init__(self, data: Any = None, *, catalogue: Sequence[Topic], **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        chips = self.fields["topic"]
+        assert isinstance(chips, forms.MultipleChoiceField)
+        chips.choices = [(topic.slug, topic.name) for topic in catalogue]
+        chips.error_messages["invalid_choice"] = "“%(value)s” is not in the catalogue any more."
+
+    @property
+    def chosen(self) -> set[str]:
+        """Slugs of the chips that are ticked, valid form or not."""
+        return set(self["topic"].value() or [])
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or {}
+        if not (cleaned.get("topic") or cleaned.get("filter") or cleaned.get("top_papers") or self.errors):
+            self.add_error("topic", "Choose a topic or write a filter, so that there is something to find.")
+        return cleaned
+
+    def wishes(self) -> Wishes:
+        cleaned = self.cleaned_data
+        return Wishes(
+            topics=tuple(cleaned["topic"]),
+            filter=cleaned["filter"],
+            frequency=cleaned["frequency"],
+            hour=cleaned["hour"],
+            timezone=cleaned["timezone"],
+            top_papers_if_none=cleaned["top_papers"],
+        )
+
+    @property
+    def filter_error(self) -> FilterError | None:
+        return _filter_error(self, "filter")
+
+
+class AddressForm(forms.Form):
+    email = AddressField(required=False)
+
+
+class PauseForm(forms.Form):
+    until = forms.DateField(
+        required=False,
+        error_messages={"invalid": "This is not a date. Write it as 2026-08-24, or leave it empty."},
+    )
+
+    def __init__(self, data: Any = None, *, today: date, **kwargs: Any) -> None:
+        super().__init__(data, **kwargs)
+        self.today = today
+
+    def clean_until(self) -> date | None:
+        until = self.cleaned_data["until"]
+        if until is not None and until <= self.today:
+            raise ValidationError("This day is over or today. Choose a later one, or leave it empty.")
+        return until
+
+
+@dataclass
+class Row:
+    """One topic on the preferences page, as typed."""
+
+    line: TopicLine
+    is_own: bool
+    error: FilterError | None = None
+
+    @property
+    def key(self) -> str:
+        return str(self.line.topic_id)
+
+    @property
+    def caret(self) -> str:
+        return caret(self.error) if self.error else ""
+
+    @property
+    def caps(self) -> list[int]:
+        cap = self.line.max_papers
+        return sorted({*CAPS, *([cap] if cap else [])})
+
+
+@dataclass
+class NewFilter:
+    """The empty line for another filter, as typed."""
+
+    name: str = ""
+    text: str = ""
+    error: FilterError | None = None
+
+    @property
+    def caret(self) -> str:
+        return caret(self.error) if self.error else ""
+
+
+class PreferencesForm(_TimesForm):
+    """The whole preferences page: times by Django's fields, topics as rows, one `do` for the button pressed.
+
+    `do` is save, add (a catalogue topic), add-filter, or up:ID, down:ID, mute:ID, unmute:ID, remove:ID. Every
+    button saves everything, so nothing typed is lost by pressing another one.
+    """
+
+    weekday = forms.TypedChoiceField(choices=list(enumerate(lifecycle.WEEKDAYS)), coerce=int)
+    length = forms.ChoiceField(choices=Subscriber.Length)
+    max_papers = forms.IntegerField(
+        min_value=1,
+        max_value=100,
+        error_messages={
+            "min_value": "At least 1 paper, or pause the digest.",
+            "max_value": "At most 100 papers fit one mail.",
+            "required": "Write a number from 1 to 100.",
+            "invalid": "Write a number from 1 to 100.",
+        },
+    )
+    top_papers = forms.BooleanField(required=False)
+
+    def __init__(self, data: Any = None, *, current: Preferences, own_ids: Iterable[int]) -> None:
+        super().__init__(
+            data,
+            initial={
+                "frequency": current.frequency,
+                "hour": current.hour,
+                "weekday": current.weekday,
+                "timezone": current.timezone,
+                "length": current.length,
+                "max_papers": current.max_papers,
+                "top_papers": current.top_papers_if_none,
+            },
+        )
+        self.own_ids = set(own_ids)
+        self.new = NewFilter()
+        self.rows = [Row(line, line.topic_id in self.own_ids) for line in current.topics]
+        if data is not None:
+            self._read(data)
+
+    def wanted(self, catalogue: Iterable[Topic]) -> Preferences | None:
+        """What the reader wants, or None where something has to be mended first."""
+        if not self.is_valid() or self.new.error or any(row.error for row in self.rows):
+            return None
+        lines = [row.line for row in self.rows]
+        followed = {line.topic_id for line in lines}
+        verb, _, key = str(self.data.get("do", "save")).partition(":")
+        if verb == "add":
+            slug = self.data.get("add", "")
+            lines += [
+                TopicLine(topic.pk) for topic in catalogue if topic.slug == slug and topic.pk not in followed
+            ]
+        if self.new.text:
+            lines.append(TopicLine(None, name=self.new.name or topics.OWN_NAME, filter=self.new.text))
+        cleaned = self.cleaned_data
+        return Preferences(
+            topics=tuple(_rearranged(lines, verb, key)),
+            frequency=cleaned["frequency"],
+            hour=cleaned["hour"],
+            weekday=cleaned["weekday"],
+            timezone=cleaned["timezone"],
+            length=cleaned["length"],
+            max_papers=cleaned["max_papers"],
+            top_papers_if_none=cleaned["top_papers"],
+        )
+
+    def _read(self, data: Any) -> None:
+        by_key = {row.key: row for row in self.rows}
+        # A topic that was added elsewhere meanwhile is not in the posted list, and stays.
+        posted = [key for key in dict.fromkeys(data.getlist("row")) if key in by_key]
+        self.rows = [by_key[key] for key in posted] + [
+            row for key, row in by_key.items() if key not in posted
+        ]
+        removed = str(data.get("do", "")).partition("remove:")[2]
+        for row in self.rows:
+            if row.key not in posted:
+                continue
+            cap = str(data.get(f"cap_{row.key}", ""))
+            max_papers = int(cap) if cap.isdecimal() and 0 < int(cap) <= 100 else None
+            row.line = replace(row.line, max_papers=max_papers)
+            if row.is_own:
+                name = " ".join(str(data.get(f"name_{row.key}", row.line.name)).split())[:80]
+                text = str(data.get(f"filter_{row.key}", row.line.filter)).strip()
+                row.line = replace(row.line, name=name or topics.OWN_NAME, filter=text)
+                row.error = None if row.key == removed else _error_in(text)
+        self.new.name = " ".join(str(data.get("new_name", "")).split())[:80]
+        self.new.text = str(data.get("new_filter", "")).strip()
+        if self.new.text:
+            self.new.error = _error_in(self.new.text)
+            if len(self.own_ids) >= MAX_OWN_FILTERS and not self.new.error:
+                self.new.error = FilterError(
+                    f"you have {MAX_OWN_FILTERS} filters already.", column=1, cure="Remove one first."
+                )
+
+
+def _rearranged(lines: list[TopicLine], verb: str, key: str) -> list[TopicLine]:
+    place = next((number for number, line in enumerate(lines) if str(line.topic_id) == key), None)
+    if place is None:
+        return lines
+    if verb in ("mute", "unmute"):
+        lines[place] = replace(lines[place], muted=verb == "mute")
+    elif verb == "remove":
+        del lines[place]
+    elif verb in ("up", "down"):
+        other = place + (-1 if verb == "up" else 1)
+        if 0 <= other < len(lines):
+            lines[place], lines[other] = lines[other], lines[place]
+    return lines
+
+
+def _error_in(text: str) -> FilterError | None:
+    try:
+        filters.parse(text)
+    except FilterError as error:
+        return error
+    return None
+
+
+def _filter_error(form: forms.Form, name: str) -> FilterError | None:
+    for error in form.errors.as_data().get(name, []):
+        if isinstance(error, BadFilter):
+            return error.filter_error
+    return None
