@@ -1,6 +1,13 @@
 from django.apps import AppConfig
+from django.core.checks import register
+
+from digest import checks
 
 
 class DigestConfig(AppConfig):
     name = "digest"
     verbose_name = "Papers and digests"
+
+    def ready(self) -> None:
+        register(checks.meaningful_settings)
+        register(checks.production_settings)

@@ -64,6 +64,10 @@ class Balance:
     counts: dict[str, int]
 
     @property
+    def url(self) -> str:
+        return deliveries_url(self.mailing_id)
+
+    @property
     def prepared(self) -> int:
         return self.counts["prepared"]
 
@@ -225,6 +229,13 @@ def overview(*, now: datetime) -> Overview:
         others=[Row(edition, balances[edition.mailing_id], _state_of(edition, now)) for edition in others],
         others_title="Other editions" if others and editions[0] != current else "Earlier editions",
     )
+
+
+def account(edition: Edition, *, now: datetime) -> dict[str, Any]:
+    """One edition's stages, sums and notes, for its own page."""
+    balance = balances_of([edition.mailing_id])[edition.mailing_id]
+    steps, notes = _steps(edition, balance, now), _notes(edition, balance, now)
+    return {"balance": balance, "steps": steps, "notes": notes}
 
 
 def balances_of(mailing_ids: Iterable[int]) -> dict[int, Balance]:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from http import HTTPStatus
+from typing import Any
 
 import redis
 from django.conf import settings
@@ -112,5 +113,5 @@ def _queue_length() -> int:
     with Connection(settings.CELERY_BROKER_URL, transport_options=options) as broker_connection:
         broker_connection.ensure_connection(max_retries=0, timeout=_BROKER_SECONDS)
         # Declared, not asked for: on Redis an empty queue does not exist.
-        _name, waiting, _consumers = Queue(_QUEUE)(broker_connection.default_channel).queue_declare()
-    return int(waiting)
+        declared: Any = Queue(_QUEUE)(broker_connection.default_channel).queue_declare()
+    return int(declared.message_count)
