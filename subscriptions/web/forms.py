@@ -58,24 +58,14 @@ def timezones() -> list[tuple[str, list[tuple[str, str]]]]:
 
 
 class FilterField(forms.CharField):
-    """A filter, canonical; empty stays empty. `caret` of the error says where it is wrong."""
-
-    widget = forms.TextInput
+    """A filter, in canonical form; empty stays empty."""
 
     def clean(self, value: Any) -> str:
         text = super().clean(value)
-        if not text:
-            return ""
         try:
-            return filters.parse(text).canonical
+            return filters.parse(text).canonical if text else ""
         except FilterError as error:
-            raise BadFilter(error) from error
-
-
-class BadFilter(ValidationError):
-    def __init__(self, error: FilterError) -> None:
-        super().__init__(str(error), code="filter")
-        self.filter_error = error
+            raise ValidationError(str(error)) from error
 
 
 def caret(error: FilterError) -> str:
@@ -137,10 +127,6 @@ class SignUpForm(_TimesForm):
             timezone=cleaned["timezone"],
             top_papers_if_none=cleaned["top_papers"],
         )
-
-    @property
-    def filter_error(self) -> FilterError | None:
-        return _filter_error(self, "filter")
 
 
 class AddressForm(forms.Form):
@@ -314,11 +300,4 @@ def _error_in(text: str) -> FilterError | None:
         filters.parse(text)
     except FilterError as error:
         return error
-    return None
-
-
-def _filter_error(form: forms.Form, name: str) -> FilterError | None:
-    for error in form.errors.as_data().get(name, []):
-        if isinstance(error, BadFilter):
-            return error.filter_error
     return None
