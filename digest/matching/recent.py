@@ -148,7 +148,9 @@ def current(*, now: datetime) -> Recent:
     return kept.recent
 
 
-def matching_topics(paper: Paper, topics: Iterable[Topic], sources: Iterable[str] = ()) -> list[tuple[Topic, list[Reason]]]:
+def matching_topics(
+    paper: Paper, topics: Iterable[Topic], sources: Iterable[str] = ()
+) -> list[tuple[Topic, list[Reason]]]:
     """The topics whose filter finds this one paper, whatever its age, with the reasons."""
     index = DayIndex([document(paper, sources)])
     found = []

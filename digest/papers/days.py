@@ -114,7 +114,7 @@ def _reading(batch: Batch) -> Reading:
     return Reading(batch, state, read=max(batch.declared - batch.rejected, 0), declared=batch.declared)
 
 
-def late_bloomers(day: date, *, span_days: int = 7, limit: int = 3) -> list[Bloomer]:
+def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Bloomer]:
     """Papers listed on more than one day of the span that ends with `day`, those that gained most votes first.
 
     Momentum needs two sightings with known votes; papers that gained nothing are left out.

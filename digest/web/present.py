@@ -1,7 +1,7 @@
 """How a paper stands on a page: which of three lengths, its by-line, its one sentence, its facts in words."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from urllib.parse import urlsplit
@@ -18,7 +18,9 @@ LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the s
 _STORIES_AT_LEAST = 3  # on a slow day, too, the first few get their sentence
 
 # A sentence ends with . ? or ! before a blank and a capital or digit, but not after "e.g.", "et al." or an initial.
-_SENTENCE_END = re.compile(r"(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bvs)(?<!\bFig)(?<!\b[A-Z])[.?!](?=\s+[\dA-Z“\"(])")
+_SENTENCE_END = re.compile(
+    r"(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bvs)(?<!\bFig)(?<!\b[A-Z])[.?!](?=\s+[\dA-Z“\"(])"
+)
 
 
 @dataclass(frozen=True)
@@ -68,7 +70,7 @@ def why(reasons: Iterable[Reason], *, limit: int = 3) -> list[Why]:
         places.setdefault(place, {}).setdefault(text.casefold(), text)
     parts: list[Why] = []
     for place in sorted(places, key=lambda place: _PLACES.get(place, (len(_PLACES), ""))[0]):
-        words = tuple(places[place].values())
+        words = _widest(places[place])
         if place in _NUMBERS:
             parts.append(Why((), counted(int(words[0]), *_NUMBERS[place])))
         elif place == "has":
@@ -76,6 +78,13 @@ def why(reasons: Iterable[Reason], *, limit: int = 3) -> list[Why]:
         elif place in _PLACES:
             parts.append(Why(words[:3], _PLACES[place][1]))
     return parts[:limit]
+
+
+def _widest(words: Mapping[str, str]) -> tuple[str, ...]:
+    """Without those that stand inside another: "LLM agents" says "agents" too."""
+    return tuple(
+        text for key, text in words.items() if not any(key in other for other in words if other != key)
+    )
 
 
 def entries(papers: Sequence[Paper], *, keep_length: str | None = None) -> list[Entry]:

@@ -105,7 +105,9 @@ def preview(request: HttpRequest) -> HttpResponse:
     else:
         groups = [(name, list(topics)) for name, topics in groupby(catalogue, key=lambda topic: topic.group)]
         response = render(
-            request, "web/preview.html", {**context, "groups": groups, "chosen": {topic.slug for topic in chosen}}
+            request,
+            "web/preview.html",
+            {**context, "groups": groups, "chosen": {topic.slug for topic in chosen}},
         )
     patch_vary_headers(response, ["HX-Request"])
     response["Cache-Control"] = "no-cache"

@@ -1,3 +1,32 @@
-from django.urls import URLPattern, URLResolver
+"""Addresses of the public pages; design.md, "Addresses", lists those that others rely on."""
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from datetime import date
+
+from django.urls import URLPattern, URLResolver, path, register_converter
+
+from digest.web import archive, filters, preview, topics
+
+
+class DayConverter:
+    """2026-08-21; what is no day of the calendar is no address."""
+
+    regex = r"\d{4}-\d{2}-\d{2}"
+
+    def to_python(self, value: str) -> date:
+        return date.fromisoformat(value)
+
+    def to_url(self, value: date) -> str:
+        return value.isoformat()
+
+
+register_converter(DayConverter, "day")
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    path("papers/", archive.latest, name="papers"),
+    path("papers/<day:day>/", archive.day, name="papers-day"),
+    path("paper/<path:public_id>/", archive.paper, name="paper"),
+    path("topics/", topics.catalogue, name="topics"),
+    path("topics/<slug:slug>/", topics.topic, name="topic"),
+    path("preview/", preview.preview, name="preview"),
+    path("filters/", filters.reference, name="filters"),
+]

@@ -1,0 +1,94 @@
+"""The catalogue of topics, and what each of them found in the last days."""
+
+from dataclasses import replace
+from datetime import date
+from itertools import groupby
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import conditional_page, require_safe
+
+from digest.matching import explain, recent
+from digest.matching.recent import Found, Match
+from digest.web import charts, present
+from subscriptions.filters import Filter
+from subscriptions.models import Topic
+
+
+@require_safe
+@cache_control(public=True, max_age=60)
+@conditional_page
+def catalogue(request: HttpRequest) -> HttpResponse:
+    """All topics by group, with what they found in the last days."""
+    papers = recent.current(now=timezone.now())
+    rows = []
+    for topic in Topic.objects.catalogue():
+        found = papers.find_canonical(topic.filter.canonical)
+        rows.append({"topic": topic, "found": len(found), "a_day": present.a_day(found.a_day())})
+    most = max((row["found"] for row in rows), default=0)
+    for row in rows:
+        row["share"] = round(100 * row["found"] / most) if most else 0
+    groups = [(name, list(members)) for name, members in groupby(rows, key=lambda row: row["topic"].group)]
+    context = {"groups": groups, "number": len(rows), "days": len(papers.days), "papers": len(papers.papers)}
+    return render(request, "web/topics.html", context)
+
+
+@require_safe
+@cache_control(public=True, max_age=60)
+@conditional_page
+def topic(request: HttpRequest, slug: str) -> HttpResponse:
+    """One topic: what it is, how papers get here, and those of the last days with the words that brought them."""
+    row = get_object_or_404(Topic.objects.catalogue(), slug=slug)
+    papers = recent.current(now=timezone.now())
+    filter = recent.parsed(row.filter.canonical)
+    found = papers.find(filter)
+    close_by = [
+        {"topic": other, "found": (number := len(papers.find_canonical(other.filter.canonical)))}
+        for other in Topic.objects.catalogue().filter(group=row.group).exclude(pk=row.pk)
+    ]
+    most = max((one["found"] for one in close_by), default=0)
+    for one in close_by:
+        one["share"] = round(100 * one["found"] / most) if most else 0
+    per_day = found.per_day()
+    context = {
+        "topic": row,
+        "name_zh": row.names.get("zh-hans", ""),
+        "found": len(found),
+        "of": len(papers.papers),
+        "days": len(papers.days),
+        "a_day": present.a_day(found.a_day()),
+        "chart": charts.bars(per_day, what=f"{row.name} papers") if found else None,
+        "sections": _by_day(found, filter),
+        "close_by": sorted(close_by, key=lambda one: -one["found"]),
+    }
+    return render(request, "web/topic.html", context)
+
+
+def _by_day(found: Found, filter: Filter) -> list[dict[str, object]]:
+    """Newest day first. A paper listed on several days stands under the newest, so that each stands once."""
+    by_day: dict[date, list[Match]] = {}
+    for match in found.matches():
+        by_day.setdefault(match.days[-1], []).append(match)
+    most = max((match.paper.votes or 0 for matches in by_day.values() for match in matches), default=0)
+    sections = []
+    for day in sorted(by_day, reverse=True):
+        matches = sorted(by_day[day], key=lambda match: (-(match.paper.votes or 0), match.paper.pk))
+        entries = [_entry(match, filter, most) for match in matches]
+        of = found.recent.listed_on(day)
+        sections.append(
+            {"day": day, "title": present.long_day(day).rpartition(" ")[0], "entries": entries, "of": of}
+        )
+    return sections
+
+
+def _entry(match: Match, filter: Filter, most: int) -> present.Entry:
+    votes = match.paper.votes or 0
+    length = "story" if votes >= present.BRIEF_BELOW_VOTES else "brief"
+    share = round(100 * votes / most) if most else 0
+    entry = present.Entry(match.paper, length, share, why=present.why(match.reasons))
+    if length == "brief" or not entry.has_more:
+        return entry
+    spans = explain.spans(filter, match.paper.abstract, field="abstract")
+    return replace(entry, marked_abstract=present.marked(match.paper.abstract, spans))
