@@ -538,7 +538,7 @@ class _Parser:
     def _fact(self, token: _Token, field: str, text: str) -> Value:
         column = token.column
         shown = _short(text)
-        lowered = text.casefold()
+        lowered = _settled(text, str.casefold)
         if "*" in text and not (field in ("cat", "primary") and text.endswith(".*")):
             self.fail(column, f"* does not work in {field}:", "Write the whole value.")
         match field:
@@ -557,9 +557,8 @@ class _Parser:
                 if fields.language(text) is None:
                     self.fail(column, f"{shown} is not a language code.", "Write lang:en or lang:zh.")
             case "id":
-                lowered = fields.identifier(text)
-        lowered = clean(lowered)
-        if not any(char.isalnum() for char in text):
+                lowered = _settled(text, fields.identifier)
+        if not any(char.isalnum() for char in lowered):
             self.fail(column, f"{shown} holds no letter or digit, so it finds nothing.", "Remove it.")
         return Value(field, lowered)
 
@@ -580,6 +579,14 @@ class _Parser:
 
     def _hints(self) -> tuple[str, ...]:
         return tuple(hint for rule in _HINTS for hint in rule(self.tokens))
+
+
+def _settled(text: str, step: Callable[[str], str]) -> str:
+    """`text` after `step`, clean, and such that doing both again changes nothing."""
+    previous = None
+    while text != previous:
+        previous, text = text, clean(step(text))
+    return text
 
 
 def _full_name(typed: str) -> str | None:

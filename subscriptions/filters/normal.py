@@ -85,6 +85,7 @@ _PIECE = re.compile(
     | \\(?P<command>[a-zA-Z]+)\*?(?P<brace>\{)?
     | (?P<accent>\\['`"^~=.])(?=\{?\\?[a-zA-Z])
     | \\(?P<escaped>.)
+    | (?P<between>\}\s*\{)
     | (?P<drop>[$\\{}])
     | (?P<low>[_^]\(?)
     | (?P<tilde>~)
@@ -133,7 +134,7 @@ def fold(text: str) -> Folded:
                 out.extend(piece.lower())
                 starts.extend(range(start, end))
                 ends.extend(range(start + 1, end + 1))
-            case "space" | "tilde" | "cite":
+            case "space" | "tilde" | "cite" | "between":
                 blank(start, end)
             case "command" | "brace":
                 name = match["command"]
@@ -206,8 +207,13 @@ _IRREGULAR = {
         for name in ("gpu", "cpu", "tpu", "npu", "lpu", "dpu", "vla", "cta", "pca", "dna", "rna")
     },
 }
-# The stemmer would make one word of each pair: transformer and transform, universal and university …
-_UNLIKE = frozenset({"transformer"})
+# The stemmer would make one word of each of these and a shorter one: objective and object, transformer and
+# transform, organization and organ. All words that begin so are one, and apart from the shorter one.
+_APART = re.compile(
+    r"transformer|objectiv|experiment|generaliz|personaliz|organiz|activation|responsib|positiv|medication|multiplic|"
+    r"designat|modulat|publication|several|authorit|rating|informal|underl|useful|conversat|successiv|integral|"
+    r"reasonabl|critical|representativ"
+)
 _BRITISH = re.compile(
     r"(optim|general|token|quant|initial|normal|regular|summar|personal|visual|organ|minim|maxim|character|util|"
     r"linear|discret|parametr|parameter|factor|special|categor|recogn|formal|random|real|modular|contextual|"
@@ -229,8 +235,9 @@ def stem(word: str) -> str:
     if len(word) > 2 and word.endswith("s") and word[-2] != "s" and not _VOWEL.search(word[:-1]):
         return word[:-1]  # LLMs, VLMs: no vowel, so no English word
     word = _BRITISH.sub(r"\1iz", word, count=1)
-    if word.removesuffix("s") in _UNLIKE:
-        return word.removesuffix("s")
+    apart = _APART.match(word)
+    if apart:
+        return apart.group()
     stemmer = getattr(_stemmers, "english", None)
     if stemmer is None:
         stemmer = _stemmers.english = snowballstemmer.stemmer("english")

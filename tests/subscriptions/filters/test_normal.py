@@ -66,6 +66,7 @@ class TestStem:
             ("optimised", "optimized"),
             ("policies", "policy"),
             ("transformers", "transformer"),
+            ("generalisation", "generalizing"),
         ],
     )
     def test_joins_the_forms_of_a_word(self, one, other):
@@ -73,7 +74,15 @@ class TestStem:
 
     @pytest.mark.parametrize(
         ("one", "other"),
-        [("transformer", "transform"), ("bias", "bia"), ("class", "clas"), ("universal", "university")],
+        [
+            ("transformer", "transform"),
+            ("objective", "object"),
+            ("experiments", "experience"),
+            ("organisation", "organ"),
+            ("bias", "bia"),
+            ("class", "clas"),
+            ("universal", "university"),
+        ],
     )
     def test_keeps_different_words_apart(self, one, other):
         assert normal.stem(one) != normal.stem(other)
