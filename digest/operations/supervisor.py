@@ -123,9 +123,7 @@ class Supervisor:
         program.next_start = now + wait
         ended = f"by signal {-code}" if code < 0 else f"with status {code}"
         log = self.var_dir / "log" / f"{program.name}.log"
-        self.say(
-            f"{program.name} ended {ended}; starting it again in {wait:g} s. Its last words are in {log}"
-        )
+        self.say(f"{program.name} ended {ended}; starting it again in {wait:g} s. {_last_words(log)}")
 
 
 @contextlib.contextmanager

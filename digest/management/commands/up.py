@@ -15,10 +15,12 @@ from django.conf import settings
 from django.contrib.auth import get_user_model
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
 from digest import embedded, processes
 from digest.operations import schema, supervisor
 from digest.operations.supervisor import Program, Supervisor
+from digest.papers import fetch
 
 DEFAULT_PORT = 8000
 WEB_ANSWERS_WITHIN = 60.0  # seconds
@@ -63,7 +65,8 @@ class Command(BaseCommand):
                 if settings.ENVIRONMENT == "production":
                     call_command("collectstatic", interactive=False, verbosity=0)
                 login = self._login()
-                sample = self._first_papers()
+                with self._step("Papers"):
+                    sample = self._first_papers()
                 connection.close()  # this process needs it no more; the children have their own
                 programs = Supervisor(
                     var_dir=var_dir,
@@ -103,7 +106,11 @@ class Command(BaseCommand):
         return "admin (for a new password: manage.py changepassword admin)"
 
     def _first_papers(self) -> bool:
-        return False
+        """Have papers to show, from the source or from the bundled sample; whether it is the sample."""
+        filled = fetch.first_fill(now=timezone.now())
+        if filled.problem:
+            self._say(filled.problem)
+        return filled.is_sample
 
     def _await_web(self, programs: Supervisor, port: int) -> None:
         deadline = time.monotonic() + WEB_ANSWERS_WITHIN
@@ -182,7 +189,7 @@ def _answers(port: int) -> bool:
     """Whether the web server answers a request, with whatever status."""
     client = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
     try:
-        client.request("HEAD", "/healthz")
+        client.request("GET", "/healthz")
         client.getresponse()
     except OSError:
         return False
