@@ -122,7 +122,7 @@ def spans(atom: TextAtom, text: str) -> list[tuple[int, int]]:
             folded = read.folded
             return [
                 (folded.starts[start], folded.ends[end - 1])
-                for start, end in normal.find_exact(wanted, folded)
+                for start, end in normal.find_exact(wanted, folded.text)
             ]
         case Word(wanted, prefix=prefix):
             pattern = normal.pattern(wanted, prefix=prefix)

@@ -10,6 +10,7 @@ back to the original characters, so that a page can mark them.
 import re
 import threading
 import unicodedata
+from array import array
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -112,13 +113,14 @@ def fold(text: str) -> Folded:
     if _SIMPLE.fullmatch(text) and "  " not in text and "--" not in text:
         return Folded(text.lower(), range(len(text)), range(1, len(text) + 1))
     out: list[str] = []
-    starts: list[int] = []
-    ends: list[int] = []
+    starts = array("i")
+    ends = array("i")
 
     def add(piece: str, start: int, end: int) -> None:
         out.extend(piece)
-        starts.extend([start] * len(piece))
-        ends.extend([end] * len(piece))
+        for _ in piece:
+            starts.append(start)
+            ends.append(end)
 
     def blank(start: int, end: int) -> None:
         if out and out[-1] != " ":
@@ -421,15 +423,20 @@ def fits(step: Step, word: str) -> bool:
     return word.startswith(step.word) if step.is_prefix else stem(word) == step.word
 
 
-def find_exact(text: str, folded: Folded) -> Iterator[tuple[int, int]]:
+@lru_cache(maxsize=4096)
+def _exact(text: str) -> str:
+    return fold(text).text.strip()
+
+
+def find_exact(text: str, folded: str) -> Iterator[tuple[int, int]]:
     """Where `text` stands as it is, between word boundaries: pairs of indexes into the folded text."""
-    wanted = fold(text).text.strip()
-    at = folded.text.find(wanted) if wanted else -1
+    wanted = _exact(text)
+    at = folded.find(wanted) if wanted else -1
     while at >= 0:
         end = at + len(wanted)
-        if not (_goes_on(folded.text, at) or _goes_on(folded.text, end)):
+        if not (_goes_on(folded, at) or _goes_on(folded, end)):
             yield at, end
-        at = folded.text.find(wanted, at + 1)
+        at = folded.find(wanted, at + 1)
 
 
 def _goes_on(text: str, at: int) -> bool:

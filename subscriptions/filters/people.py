@@ -74,4 +74,4 @@ def begins(prefix: str, name: str) -> bool:
 
 def stands_in(text: str, name: str) -> bool:
     """Whether the text stands in the name as it is, in this order."""
-    return next(normal.find_exact(text, normal.fold(name)), None) is not None
+    return next(normal.find_exact(text, normal.fold(name).text), None) is not None

@@ -65,6 +65,15 @@ class TestDayIndex:
 
         assert len(asked) == 2
 
+    def test_forgets_atoms_before_they_fill_the_memory(self, monkeypatch):
+        monkeypatch.setattr("digest.matching.index.MAX_REMEMBERED", 3)
+        index = DayIndex([Document(id="1", title="agents use tools")])
+
+        found = [list(index.evaluate(parse(f"agents (tools OR word{n})"))) for n in range(20)]
+
+        assert found == [[0]] * 20
+        assert len(index._atoms) <= 3
+
     def test_reads_a_very_long_text_in_time(self):
         paper = Document(id="1", title="a-" * 5000, abstract="reward model " * 5000)
 
