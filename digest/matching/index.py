@@ -33,7 +33,7 @@ from subscriptions.filters.tree import (
 # An occurrence of a word is one integer: row, node before it, node after it (normal.MAX_WORDS < 2**20).
 _NODE_BITS = 20
 _NODE = (1 << _NODE_BITS) - 1
-# Atoms whose papers are kept, some 6 KB each over 1,000 papers. A live preview asks for new ones with every key.
+# Atoms whose papers are kept, some 6 KB each over 1,000 papers. A preview asks for new ones at every key.
 MAX_REMEMBERED = 10_000
 
 

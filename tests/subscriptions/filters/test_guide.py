@@ -1,0 +1,57 @@
+"""The reader's page, docs/filters.md, claims nothing that does not work."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from subscriptions.filters import Document, FilterError, fields, matches, parse
+
+GUIDE = (Path(__file__).resolve().parents[3] / "docs" / "filters.md").read_text()
+EXAMPLES = [
+    *re.search(r"```filter\n(.*?)```", GUIDE, re.DOTALL)[1].splitlines(),
+    *(
+        example
+        for row in GUIDE.splitlines()
+        if row.startswith("|")
+        for example in re.findall(r"`([^`]+)`", row)
+        if re.search(r"[a-z]:.|\d", example)
+    ),
+]
+
+
+class TestGuide:
+    @pytest.mark.parametrize("example", EXAMPLES)
+    def test_gives_examples_that_can_be_read(self, example):
+        assert parse(f"{example} x")
+
+    def test_names_every_field(self):
+        assert {name for name in fields.FIELDS if f"| `{name}:`" not in GUIDE} == set()
+
+    def test_shows_the_error_that_comes(self):
+        with pytest.raises(FilterError) as caught:
+            parse("harness (agent")
+
+        assert f"{caught.value.caret}\n{caught.value}" in GUIDE
+
+    def test_shows_the_echo_that_comes(self):
+        assert parse("harness -survey has:code").canonical == "harness AND NOT survey AND has:code"
+        assert "`harness AND NOT survey AND has:code`" in GUIDE
+
+    @pytest.mark.parametrize(
+        ("text", "title"),
+        [
+            ("agent", "Agentic"),
+            ("agent*", "AgentBench"),
+            ('"reward model"', "RewardModel"),
+            ('="Reward Model"', "a reward model"),
+            ("GPT-4", "gpt4"),
+            ("\\alpha", "α"),
+            ("10²⁵", "10^{25}"),
+            ("zig-zagging", "zig zagging"),
+            ("zig-zagging", "zigzagging"),
+            ("zigzagging", "zig-zagging"),
+        ],
+    )
+    def test_tells_what_words_find(self, text, title):
+        assert matches(parse(text), Document(id="x", title=title))
