@@ -1,7 +1,7 @@
 """The papers of the last listing days, indexed and kept in memory: what the preview and the topic pages ask.
 
-One index a process, about half a second for 300 papers, made again when something new was read. It is a cache: any
-process may lose it at any time, and none holds a truth of its own.
+One index a process, about half a second for 300 papers, made again when something new was read. It is a
+cache: any process may lose it at any time, and none holds a truth of its own.
 """
 
 import threading

@@ -17,7 +17,7 @@ _FILLER = {"a", "an", "the", "on", "of", "for", "towards", "toward", "how", "is"
 
 
 def bibtex(paper: Paper) -> str:
-    """The paper as one BibTeX entry, `@misc`, which is what arXiv itself gives; LaTeX's characters escaped."""
+    """The paper as one BibTeX entry, `@misc`, as arXiv itself gives it; LaTeX's characters escaped."""
     names = [str(name) for name in paper.authors]
     year = paper.published_at.year if paper.published_at else paper.first_listed_on.year
     fields = {"title": _escape(paper.title)}

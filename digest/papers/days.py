@@ -115,7 +115,7 @@ def _reading(batch: Batch) -> Reading:
 
 
 def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Bloomer]:
-    """Papers listed on more than one day of the span that ends with `day`, those that gained most votes first.
+    """Papers listed on more than one day of the span that ends with `day`, the most votes gained first.
 
     Momentum needs two sightings with known votes; papers that gained nothing are left out.
     """

@@ -5,7 +5,6 @@ from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
 
-from django.db.models import F
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
@@ -24,6 +23,7 @@ from subscriptions.models import Topic
 
 # How much of each paper the reader of a day asked for; "" is the default.
 LENGTHS = {"titles": "Titles", "": "One line", "abstract": "Abstract"}
+TOPICS_OF_A_DAY = 10
 _AUTHORS_AT_ONCE = 30
 
 
@@ -133,17 +133,16 @@ def _bar(one: days.Day, most: int, *, is_labelled: bool) -> dict[str, Any]:
     }
 
 
-def _topics_of_day(day: date, now: datetime) -> list[dict[str, Any]]:
+def _topics_of_day(day: date, now: datetime) -> list[present.TopicCount]:
     """The catalogue's topics by papers on this day, the most first; nothing for a day that is not recent."""
     papers = recent.current(now=now)
     if day not in papers.days:
         return []
     counts = [
-        (papers.find_canonical(topic.filter.canonical).on(day), topic) for topic in Topic.objects.catalogue()
+        (topic, papers.find_canonical(topic.filter.canonical).on(day)) for topic in Topic.objects.catalogue()
     ]
-    counts = sorted(((n, topic) for n, topic in counts if n), key=lambda one: (-one[0], one[1].position))[:10]
-    most = counts[0][0] if counts else 0
-    return [{"topic": topic, "number": n, "share": round(100 * n / most)} for n, topic in counts]
+    found = sorted(((topic, n) for topic, n in counts if n), key=lambda one: (-one[1], one[0].position))
+    return present.topic_counts(found[:TOPICS_OF_A_DAY])
 
 
 @require_safe
@@ -210,7 +209,7 @@ def _marked_abstract(paper: Paper, matched: list[tuple[Topic, list[Reason]]]) ->
 
 
 def _events(paper: Paper, sightings: list[Sighting]) -> list[Event]:
-    """What happened to the paper, newest first: one line for each listing day of a source, with its last numbers."""
+    """What happened to the paper, newest first: one line for each listing day of a source."""
     last: dict[tuple[date, int], Sighting] = {(one.listing_day, one.source_id): one for one in sightings}
     first_days = {
         one.source_id: one.listing_day

@@ -1,6 +1,7 @@
 """Bars of days as numbers for inline SVG: linear, from zero, one unit of width a day.
 
-The drawing stretches with its box; labels are HTML, placed in whole percent by `data-x` and `data-y` (scale.css).
+The drawing stretches with its box; labels are HTML, placed in whole percent by `data-x` and `data-y`, see
+scale.css.
 """
 
 from collections.abc import Sequence

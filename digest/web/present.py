@@ -11,13 +11,14 @@ from django.utils.safestring import SafeString, mark_safe
 
 from digest.matching.explain import Reason
 from digest.models import Paper
+from subscriptions.models import Topic
 
 GIST_MAX_CHARACTERS = 320
 BRIEF_BELOW_VOTES = 10
 LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the second
 _STORIES_AT_LEAST = 3  # on a slow day, too, the first few get their sentence
 
-# A sentence ends with . ? or ! before a blank and a capital or digit, but not after "e.g.", "et al." or an initial.
+# A sentence ends with . ? or ! before a blank and a capital or digit, but not after "e.g." or an initial.
 _SENTENCE_END = re.compile(
     r"(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bvs)(?<!\bFig)(?<!\b[A-Z])[.?!](?=\s+[\dA-Z“\"(])"
 )
@@ -53,6 +54,21 @@ class Entry:
     def has_more(self) -> bool:
         """Whether the abstract says more than the sentence that is shown anyway."""
         return bool(self.paper.abstract) and self.paper.abstract != self.gist
+
+
+@dataclass(frozen=True)
+class TopicCount:
+    """A topic with the number of papers it found, and its bar in whole percent of the most."""
+
+    topic: Topic
+    number: int
+    share: int
+
+
+def topic_counts(counts: Iterable[tuple[Topic, int]]) -> list[TopicCount]:
+    counts = list(counts)
+    most = max((number for _, number in counts), default=0)
+    return [TopicCount(topic, number, round(100 * number / most) if most else 0) for topic, number in counts]
 
 
 @dataclass(frozen=True)
@@ -188,7 +204,7 @@ def marked(text: str, spans: Sequence[tuple[int, int]]) -> SafeString:
     for start, end in spans:
         parts += [escape(text[at:start]), format_html("<mark>{}</mark>", text[start:end])]
         at = end
-    return mark_safe("".join([*parts, escape(text[at:])]))  # noqa: S308 - every part is escaped above
+    return mark_safe("".join([*parts, escape(text[at:])]))
 
 
 # Where a reason stands: its rank and its words on the page.

@@ -2,13 +2,15 @@
 
 How the sign-up page uses it (nothing here is imported by it, it only asks these addresses):
 
-- `GET /preview/?topic=agents&topic=memory&filter=harness -survey` with the header `HX-Request` answers the pane's inside:
+- `GET /preview/?topic=agents&topic=memory&filter=harness -survey` with the header `HX-Request` answers the
+  inside of the pane:
 
-      <aside class="preview" id="preview" aria-label="Preview" hx-get="/preview/" hx-trigger="load, paperboy:changed"
-             hx-include="#sign-up [name=topic], #sign-up [name=filter]" hx-swap="innerHTML"></aside>
+      <aside class="preview" id="preview" aria-label="Preview" hx-get="/preview/"
+             hx-trigger="load, paperboy:changed" hx-swap="innerHTML"
+             hx-include="#sign-up [name=topic], #sign-up [name=filter]"></aside>
 
-  Never include the whole form: the address typed in it has no place in a URL. `signup.js` sends `paperboy:changed`
-  250 ms after the last keystroke or click in `form#sign-up`.
+  Never include the whole form: the address typed in it has no place in a URL. `signup.js` sends
+  `paperboy:changed` 250 ms after the last keystroke or click in `form#sign-up`.
 - Without that header the same address is a whole page with its own form, which works without JavaScript.
 - `GET /preview/?counts=1` answers JSON `{"days": 14, "topics": {"agents": {"papers": 81, "a_day": "6"}}}`;
   `signup.js` writes `a_day` into each element with `data-topic-count="agents"`.
@@ -16,6 +18,7 @@ How the sign-up page uses it (nothing here is imported by it, it only asks these
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import groupby
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -50,7 +53,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Pane:
-    """What stands in the pane. `lines` are the papers of the latest list, or else of the last day that had some."""
+    """What stands in the pane. `lines`: the papers of the latest list, or else of the last day with some."""
 
     day_words: str  # "Today", or "From Friday’s list"
     total_today: int
@@ -133,7 +136,7 @@ def _counts(papers: Recent, catalogue: list[Topic]) -> HttpResponse:
     return response
 
 
-def _pane(papers: Recent, names: list[str], filters: list[Filter], *, today) -> Pane:
+def _pane(papers: Recent, names: list[str], filters: list[Filter], *, today: date) -> Pane:
     found = papers.find(*filters)
     latest = papers.days[-1]
     per_day = found.per_day()

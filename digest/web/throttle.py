@@ -31,7 +31,8 @@ def limited(name: str, *, times: int, window: timedelta = timedelta(minutes=1)) 
             if _count(f"{name}:{abuse.sender(request)}", end, window) <= times:
                 return view(request, *args, **kwargs)
             context = {"tries": f"{times} in {_words(window)}", "until": end}
-            response = render(request, "429.html", context, status=HTTPStatus.TOO_MANY_REQUESTS)
+            template = "web/_429.html" if request.headers.get("HX-Request") else "429.html"
+            response = render(request, template, context, status=HTTPStatus.TOO_MANY_REQUESTS)
             response["Retry-After"] = str(max(1, round((end - now).total_seconds())))
             return response
 

@@ -23,14 +23,10 @@ from subscriptions.models import Topic
 def catalogue(request: HttpRequest) -> HttpResponse:
     """All topics by group, with what they found in the last days."""
     papers = recent.current(now=timezone.now())
-    rows = []
-    for topic in Topic.objects.catalogue():
-        found = papers.find_canonical(topic.filter.canonical)
-        rows.append({"topic": topic, "found": len(found), "a_day": present.a_day(found.a_day())})
-    most = max((row["found"] for row in rows), default=0)
-    for row in rows:
-        row["share"] = round(100 * row["found"] / most) if most else 0
-    groups = [(name, list(members)) for name, members in groupby(rows, key=lambda row: row["topic"].group)]
+    rows = present.topic_counts(
+        (topic, len(papers.find_canonical(topic.filter.canonical))) for topic in Topic.objects.catalogue()
+    )
+    groups = [(name, list(members)) for name, members in groupby(rows, key=lambda row: row.topic.group)]
     context = {"groups": groups, "number": len(rows), "days": len(papers.days), "papers": len(papers.papers)}
     return render(request, "web/topics.html", context)
 
@@ -39,18 +35,15 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 @cache_control(public=True, max_age=60)
 @conditional_page
 def topic(request: HttpRequest, slug: str) -> HttpResponse:
-    """One topic: what it is, how papers get here, and those of the last days with the words that brought them."""
+    """One topic: what it is, how papers get here, and those of the last days with their reasons."""
     row = get_object_or_404(Topic.objects.catalogue(), slug=slug)
     papers = recent.current(now=timezone.now())
     filter = recent.parsed(row.filter.canonical)
     found = papers.find(filter)
-    close_by = [
-        {"topic": other, "found": (number := len(papers.find_canonical(other.filter.canonical)))}
-        for other in Topic.objects.catalogue().filter(group=row.group).exclude(pk=row.pk)
-    ]
-    most = max((one["found"] for one in close_by), default=0)
-    for one in close_by:
-        one["share"] = round(100 * one["found"] / most) if most else 0
+    others = Topic.objects.catalogue().filter(group=row.group).exclude(pk=row.pk)
+    close_by = present.topic_counts(
+        (other, len(papers.find_canonical(other.filter.canonical))) for other in others
+    )
     per_day = found.per_day()
     context = {
         "topic": row,
@@ -61,7 +54,7 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
         "a_day": present.a_day(found.a_day()),
         "chart": charts.bars(per_day, what=f"{row.name} papers") if found else None,
         "sections": _by_day(found, filter),
-        "close_by": sorted(close_by, key=lambda one: -one["found"]),
+        "close_by": sorted(close_by, key=lambda one: -one.number),
     }
     return render(request, "web/topic.html", context)
 

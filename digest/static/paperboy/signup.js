@@ -14,6 +14,9 @@
     };
     form.addEventListener("input", changed);
     form.addEventListener("change", changed);
+    pane.addEventListener("htmx:beforeSwap", (event) => {
+      if (event.detail.xhr.status === 429) event.detail.shouldSwap = true; // it says how long to wait
+    });
     pane.addEventListener("htmx:beforeRequest", () => pane.setAttribute("aria-busy", "true"));
     pane.addEventListener("htmx:afterRequest", () => pane.removeAttribute("aria-busy"));
     for (const button of form.querySelectorAll("[data-preview-button]")) button.hidden = true;

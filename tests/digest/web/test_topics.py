@@ -1,0 +1,80 @@
+from datetime import timedelta
+
+import pytest
+
+from digest.web.filters import EXAMPLES
+from subscriptions.filters import parse
+from subscriptions.models import Topic
+from tests.factories import DAY, NOON, PaperFactory, SightingFactory, listed_paper
+
+pytestmark = pytest.mark.django_db
+
+
+class TestCatalogue:
+    def test_names_every_topic_under_its_group_with_its_count(self, client):
+        listed_paper(title="Agents")
+
+        page = client.get("/topics/").content.decode()
+
+        for topic in Topic.objects.catalogue():
+            assert f'<a href="/topics/{topic.slug}/">{topic.name}</a>' in page
+        assert page.count('<div class="secthead">') == 7
+
+    def test_works_before_there_are_papers(self, client):
+        assert client.get("/topics/").status_code == 200
+        assert "Nothing in 0 days" in client.get("/topics/agents/").content.decode()
+
+    def test_asks_few_questions(self, client, django_assert_max_num_queries):
+        listed_paper()
+        client.get("/topics/")
+
+        with django_assert_max_num_queries(5):
+            client.get("/topics/")
+
+
+class TestTopic:
+    def test_shows_its_papers_by_day_with_marked_words_and_its_filter(self, client):
+        listed_paper(
+            title="Agents that act",
+            abstract="In this paper we ask how the LLM agents act. They do it well.",
+            votes=50,
+        )
+        listed_paper(DAY - timedelta(days=1), title="Agents of yesterday")
+        listed_paper(title="Weather", abstract="Rain.")
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert "2 papers in 2 days" in page
+        assert page.index("Thursday 20 August") < page.index("Wednesday 19 August")
+        assert "1 of 2 papers" in page
+        assert "<mark>Agents</mark> in title" in page
+        assert "how the <mark>LLM agents</mark> act." in page
+        assert "Weather" not in page
+        assert 'href="/?topic=agents"' in page
+        assert Topic.objects.get(slug="agents").filter.canonical.replace('"', "&quot;") in page
+        assert '<span lang="zh-Hans" class="zh">智能体</span>' in page
+
+    def test_shows_a_paper_once_that_is_listed_twice(self, client):
+        paper = PaperFactory(title="Agents again")
+        SightingFactory(paper=paper, listing_day=DAY)
+        SightingFactory(paper=paper, listing_day=DAY - timedelta(days=1), seen_at=NOON - timedelta(days=1))
+
+        assert client.get("/topics/agents/").content.decode().count("Agents again</a>") == 1
+
+    @pytest.mark.parametrize("slug", ["nothing-here", "AGENTS"])
+    def test_finds_nothing_for_an_unknown_one(self, client, slug):
+        assert client.get(f"/topics/{slug}/").status_code == 404
+
+    def test_finds_nothing_for_a_retired_one(self, client):
+        Topic.objects.filter(slug="agents").update(retired_at=NOON)
+
+        assert client.get("/topics/agents/").status_code == 404
+
+
+class TestFilterLanguage:
+    @pytest.mark.parametrize("text", [text for text, _ in EXAMPLES])
+    def test_gives_examples_that_can_be_read_without_a_hint(self, text):
+        assert not parse(text).hints
+
+    def test_is_a_page(self, client):
+        assert "quantiz*" in client.get("/filters/").content.decode()
