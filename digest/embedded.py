@@ -45,6 +45,7 @@ import redis
 from digest.processes import (
     CAP_DAC_OVERRIDE,
     CAP_DAC_READ_SEARCH,
+    CAP_SETPCAP,
     NOBODY,
     Account,
     Process,
@@ -765,7 +766,7 @@ def _postgres_account(data: Path, sockets: Path, binaries: Path) -> Account | No
     executable = (binaries / "postgres").stat().st_mode & 0o005 == 0o005
     wanted = (CAP_DAC_READ_SEARCH, CAP_DAC_OVERRIDE) if executable else (CAP_DAC_OVERRIDE,)
     for capability in wanted:
-        if holds_capability(capability):
+        if holds_capability(capability) and holds_capability(CAP_SETPCAP):
             return account._replace(capability=capability)
     raise ServiceFailed(
         f"PostgreSQL does not run as root, and the user {known.pw_name} may not pass to {data} or "

@@ -17,12 +17,14 @@ from typing import IO, Any, NamedTuple, Self
 _libc = ctypes.CDLL(None, use_errno=True)
 _libc.prctl.argtypes = [ctypes.c_int] + [ctypes.c_ulong] * 4  # the kernel reads whole registers
 _PR_SET_PDEATHSIG = 1
-_PR_SET_KEEPCAPS = 8
+_PR_SET_SECUREBITS = 28
+_SECBIT_NO_SETUID_FIXUP = 4
 _PR_CAP_AMBIENT = 47
 _PR_CAP_AMBIENT_RAISE = 2
 _CAPABILITY_VERSION_3 = 0x20080522
 CAP_DAC_OVERRIDE = 1
 CAP_DAC_READ_SEARCH = 2
+CAP_SETPCAP = 8
 
 
 class Process(NamedTuple):
@@ -167,7 +169,9 @@ def holds_capability(capability: int) -> bool:
 def become(account: Account) -> None:
     """Turn this process, run by root, into the account; for good."""
     if account.capability is not None:
-        _checked(_libc.prctl(_PR_SET_KEEPCAPS, 1, 0, 0, 0), "PR_SET_KEEPCAPS")
+        # Keeps the capabilities over setuid. And without it access(2), by which PostgreSQL tests its own
+        # files, asks as if there were none.
+        _checked(_libc.prctl(_PR_SET_SECUREBITS, _SECBIT_NO_SETUID_FIXUP, 0, 0, 0), "PR_SET_SECUREBITS")
     os.setgroups([])
     os.setgid(account.gid)
     os.setuid(account.uid)

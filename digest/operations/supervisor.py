@@ -51,16 +51,17 @@ class Supervisor:
     """Runs programs until it is told to stop. Used inside only_one() and stopping_on_signals()."""
 
     var_dir: Path
-    programs: list[Program]
     environment: Mapping[str, str]
     folder: Path  # where they run
     hold: embedded.Hold
     say: Callable[[str], None]
     record: dict[str, Any] = field(default_factory=dict)  # further facts for up.json, such as the address
+    programs: list[Program] = field(default_factory=list)
 
-    def start(self) -> None:
-        """Start every program; they may need some more seconds before they answer."""
-        for program in self.programs:
+    def start(self, *programs: Program) -> None:
+        """Start these too, and keep them running from now on; they may need some seconds to answer."""
+        for program in programs:
+            self.programs.append(program)
             self._start(program)
 
     def watch(self) -> None:

@@ -2,6 +2,7 @@
 
 import contextlib
 import http.client
+import logging
 import os
 import secrets
 import signal
@@ -68,9 +69,9 @@ class Command(BaseCommand):
                 with self._step("Papers"):
                     sample = self._first_papers()
                 connection.close()  # this process needs it no more; the children have their own
+                web, *others = _programs(port, worker=worker)
                 programs = Supervisor(
                     var_dir=var_dir,
-                    programs=_programs(port, worker=worker),
                     environment=os.environ | {"PORT": str(port), "PYTHONUNBUFFERED": "1"},
                     folder=settings.BASE_DIR,
                     hold=hold,
@@ -79,8 +80,9 @@ class Command(BaseCommand):
                 )
                 try:
                     with self._step("Web"):
-                        programs.start()
+                        programs.start(web)
                         self._await_web(programs, port)
+                    programs.start(*others)  # after it: on two cores each would wait for the others
                     self._welcome(
                         address, login=login, sample=sample, worker=worker, seconds=time.monotonic() - begun
                     )
@@ -107,6 +109,7 @@ class Command(BaseCommand):
 
     def _first_papers(self) -> bool:
         """Have papers to show, from the source or from the bundled sample; whether it is the sample."""
+        logging.getLogger("digest.papers").setLevel(logging.ERROR)  # we say it ourselves, once
         filled = fetch.first_fill(now=timezone.now())
         if filled.problem:
             self._say(filled.problem)
@@ -157,6 +160,7 @@ class Command(BaseCommand):
 
 
 def _programs(port: int, *, worker: bool) -> list[Program]:
+    """The web server first."""
     run = settings.VAR_DIR / "run"
     web = Program(
         "web",
