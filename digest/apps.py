@@ -1,7 +1,9 @@
 from django.apps import AppConfig
 from django.core.checks import register
 
-from digest import checks
+from digest import celery, checks
+
+__all__ = ["DigestConfig", "celery"]  # tasks that the web process pokes need the Celery application
 
 
 class DigestConfig(AppConfig):

@@ -21,9 +21,9 @@ if (BASE_DIR / ".env").is_file():
     environ.Env.read_env(BASE_DIR / ".env")
 
 # Never inferred: only `production` refuses default secrets, an empty postal address and an http site.
-ENVIRONMENT = env.str("ENVIRONMENT", "development")
+ENVIRONMENT = env.str("ENVIRONMENT", "") or "development"
 DEBUG = False  # error pages are our own in development too; a reader never sees a traceback
-VAR_DIR = Path(env.str("VAR_DIR", str(BASE_DIR / "var"))).resolve()
+VAR_DIR = Path(env.str("VAR_DIR", "") or BASE_DIR / "var").resolve()
 
 INSECURE_SECRET_KEY = "development-only-" + hashlib.sha256(str(BASE_DIR).encode()).hexdigest()
 SECRET_KEY = env.str("SECRET_KEY", "") or INSECURE_SECRET_KEY
@@ -100,16 +100,16 @@ CELERY_BEAT_SCHEDULE = {
 EMAIL_URL = env.str("EMAIL_URL", "")  # empty: the local mail catcher of `make run`
 if not EMAIL_URL and ENVIRONMENT == "development":
     BUNDLED.add("catcher")
-DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "Paperboy <paperboy@localhost.localdomain>")
+DEFAULT_FROM_EMAIL = env.str("DEFAULT_FROM_EMAIL", "") or "Paperboy <paperboy@localhost.localdomain>"
 MAIL_DOMAIN = parseaddr(DEFAULT_FROM_EMAIL)[1].rpartition("@")[2]  # Message-ID, VERP, List-Id
 POSTAL_ADDRESS = env.str("POSTAL_ADDRESS", "")
 EMAIL_TIMEOUT = 30  # seconds for each step of an SMTP conversation
-UNCERTAIN_POLICY = env.str("UNCERTAIN_POLICY", "hold")  # hold | resend
-MAX_RATE = env.float("MAX_RATE", 0.0)  # messages a second for this installation; 0: none
+UNCERTAIN_POLICY = env.str("UNCERTAIN_POLICY", "") or "hold"  # hold | resend
+MAX_RATE = float(env.str("MAX_RATE", "") or 0)  # messages a second for this installation; 0: none
 
 # --- sources ------------------------------------------------------------------------------------
-HUGGINGFACE_URL = env.str("HUGGINGFACE_URL", "https://huggingface.co").rstrip("/")
-CONTACT = env.str("CONTACT", parseaddr(DEFAULT_FROM_EMAIL)[1])  # in the User-Agent sent to sources
+HUGGINGFACE_URL = (env.str("HUGGINGFACE_URL", "") or "https://huggingface.co").rstrip("/")
+CONTACT = env.str("CONTACT", "") or parseaddr(DEFAULT_FROM_EMAIL)[1]  # in the User-Agent sent to sources
 
 # --- Django -------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -19,7 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connection, transaction
 
-from subscriptions.mail import ledger, smtp
+from subscriptions.mail import ledger, limits, smtp
 from subscriptions.mail.letters import Assemble, Letter, Recipient
 from subscriptions.models import Delivery, Mailing
 from subscriptions.models.delivery import SUBSCRIBER_BITS
@@ -308,6 +308,7 @@ def _hand_over(
         if broken or stop() or _runs_out(ends_at):
             outcomes.append(Outcome(letter.delivery_id, State.DUE, broken))
             continue
+        limits.wait_for_turn()
         try:
             reply = connected.send(letter.envelope_from, letter.to, letter.content)
         except smtp.ConnectionLost as error:
