@@ -1,6 +1,7 @@
 import json
 import random
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
@@ -56,14 +57,13 @@ class TestDayIndex:
 
     def test_looks_an_atom_up_once_for_all_filters(self, monkeypatch):
         index = DayIndex([Document(id="1", title="agents use tools")])
-        asked = []
-        look_up = index._look_up
-        monkeypatch.setattr(index, "_look_up", lambda atom: asked.append(atom) or look_up(atom))
+        look_up = Mock(wraps=index._look_up)
+        monkeypatch.setattr(index, "_look_up", look_up)
 
         for text in ("agents tools", "tools OR agents", "agents -tools"):
             index.evaluate(parse(text))
 
-        assert len(asked) == 2
+        assert look_up.call_count == 2
 
     def test_forgets_atoms_before_they_fill_the_memory(self, monkeypatch):
         monkeypatch.setattr("digest.matching.index.MAX_REMEMBERED", 3)
