@@ -1,0 +1,310 @@
+"""How fast is it here? Each benchmark runs the production code in a database of its own, dropped afterwards.
+
+Papers are the bundled sample's sentences dealt out anew, readers follow catalogue topics and filters made of
+the papers' own words, so that hits are as dense as in life. Fixed seeds: two runs do the same work.
+"""
+
+import contextlib
+import json
+import multiprocessing
+import random
+import resource
+import secrets
+import socketserver
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connection
+from psycopg import sql
+
+from digest.editions import compose, run, schedule
+from digest.matching.index import DayIndex
+from digest.models import Batch, Paper, Sighting, Source
+from digest.papers import sample
+from subscriptions import topics
+from subscriptions.filters import parse
+from subscriptions.mail import ledger
+from subscriptions.models import SubscribedTopic, Subscriber, Topic
+
+DAY = date(2026, 8, 20)
+NOW = datetime(2026, 8, 21, 1, tzinfo=UTC)
+FILTERS = 300
+ORGANISATIONS = ("Example Lab", "Sample University", "Institute of Trials", "")
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """`rates` are things a second of wall time; `counts` as in `run_edition --json`, where one ran."""
+
+    seconds: float
+    cpu_seconds: float
+    rates: dict[str, float]
+    counts: dict[str, object]
+
+    def as_json(self) -> dict[str, object]:
+        peak_kb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return {
+            **self.counts,
+            "seconds": round(self.seconds, 3),
+            "cpu_seconds": round(self.cpu_seconds, 3),
+            "peak_rss_mb": round(peak_kb / 1024, 1),
+            "rates": {name: round(rate, 1) for name, rate in self.rates.items()},
+        }
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def seconds(self) -> float:
+        return time.perf_counter() - self._wall
+
+    @property
+    def cpu_seconds(self) -> float:
+        return time.process_time() - self._cpu
+
+
+# --- the four of them -----------------------------------------------------------------------------
+
+
+def match(*, subscribers: int, papers: int) -> Measured:
+    """Index the day's papers and evaluate every distinct filter once. `subscribers` plays no part."""
+    fill(papers=papers, subscribers=0)
+    edition = schedule.open_edition("daily", DAY, now=NOW)
+    assert edition is not None
+    documents = compose.documents_of([row.paper_id for row in edition.edition_papers.all()])
+    texts = filter_texts(FILTERS)
+    clock = _Clock()
+    trees = [parse(text) for text in texts]
+    parsed = clock.seconds
+    index = DayIndex(documents)
+    indexed = clock.seconds
+    hits = sum(len(index.evaluate(tree)) for tree in trees)
+    seconds = clock.seconds
+    return Measured(
+        seconds,
+        clock.cpu_seconds,
+        {
+            "filters_parsed": len(trees) / parsed,
+            "papers_indexed": papers / (indexed - parsed),
+            "filters_evaluated": len(trees) / (seconds - indexed),
+        },
+        {"papers": papers, "filters": len(trees), "hits": hits},
+    )
+
+
+def compose_edition(*, subscribers: int, papers: int) -> Measured:
+    """Open an edition and write every reader's row and digest; nothing is sent."""
+    fill(papers=papers, subscribers=subscribers)
+    clock = _Clock()
+    edition = schedule.open_edition("daily", DAY, now=NOW)
+    assert edition is not None
+    compose.compose(edition, now=NOW, at_once=True)
+    seconds, cpu_seconds = clock.seconds, clock.cpu_seconds
+    ran = run.Ran(edition, ledger.counts(edition.mailing_id), seconds)
+    return Measured(seconds, cpu_seconds, {"rows_composed": subscribers / seconds}, ran.as_json())
+
+
+def deliver(*, subscribers: int, papers: int) -> Measured:
+    """Deliver an edition that is composed: lease, assemble, hand over, record."""
+    fill(papers=papers, subscribers=subscribers)
+    edition = schedule.open_edition("daily", DAY, now=NOW)
+    assert edition is not None
+    compose.compose(edition, now=NOW, at_once=True)
+    clock = _Clock()
+    ran = run.run("daily", DAY, now=NOW, at_once=True)
+    assert ran is not None
+    sent = ran.counts["sent"]
+    return Measured(clock.seconds, clock.cpu_seconds, {"mails_sent": sent / clock.seconds}, ran.as_json())
+
+
+def day(*, subscribers: int, papers: int) -> Measured:
+    """A whole day: open, match, compose and deliver."""
+    fill(papers=papers, subscribers=subscribers)
+    clock = _Clock()
+    ran = run.run("daily", DAY, now=NOW, at_once=True)
+    assert ran is not None
+    return Measured(
+        clock.seconds, clock.cpu_seconds, {"mails_sent": ran.counts["sent"] / clock.seconds}, ran.as_json()
+    )
+
+
+BENCHMARKS: dict[str, Callable[..., Measured]] = {
+    "match": match,
+    "compose": compose_edition,
+    "deliver": deliver,
+    "day": day,
+}
+
+
+# --- the ground -----------------------------------------------------------------------------------
+
+
+@contextlib.contextmanager
+def scratch_database() -> Iterator[None]:
+    """A new, migrated database on the same server, in place of the real one; dropped at the end."""
+    own = connection.settings_dict
+    name = f"paperboy_benchmark_{secrets.token_hex(4)}"
+    connection.ensure_connection()
+    parameters = {**connection.get_connection_params(), "dbname": own["NAME"]}
+    connection.close()
+    keep = {
+        key: parameters[key] for key in ("dbname", "user", "password", "host", "port") if key in parameters
+    }
+    with psycopg.connect(**keep, autocommit=True) as server:
+        server.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name)))
+        real = own["NAME"]
+        own["NAME"] = name
+        try:
+            call_command("migrate", verbosity=0)
+            yield
+        finally:
+            connection.close()
+            own["NAME"] = real
+            server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def filter_texts(count: int) -> list[str]:
+    """Distinct filters of one to three terms, from the words of the sample's titles."""
+    dice = random.Random(7)
+    words = sorted({word for entry in _entries() for word in entry["title"].split() if word.isalpha()})
+    words = [word for word in words if len(word) > 4]
+    texts: dict[str, None] = {}
+    while len(texts) < count:
+        first, second, third = dice.sample(words, 3)
+        shape = dice.choice(("{0}", '"{0} {1}" OR {2}', "{0} OR {1} OR {2}", "{0} -{1}", "{0}* OR title:{1}"))
+        texts[parse(shape.format(first, second, third)).canonical] = None
+    return list(texts)
+
+
+def fill(*, papers: int, subscribers: int) -> None:
+    """Papers of one listing day, and readers with one to three topics each."""
+    dice = random.Random(11)
+    _fill_papers(papers, dice)
+    revisions = topics.revisions(filter_texts(FILTERS), now=NOW)
+    own = Topic.objects.bulk_create(
+        Topic(slug=f"benchmark-{number}", name=revision.canonical[:80], filter=revision)
+        for number, revision in enumerate(revisions)
+    )
+    followed = [*Topic.objects.catalogue(), *own]
+    for first in range(0, subscribers, 10_000):
+        readers = Subscriber.objects.bulk_create(
+            Subscriber(
+                email=f"reader{number}@lab{number % 97}.example",
+                address=f"reader{number}@lab{number % 97}.example",
+                status=Subscriber.Status.ACTIVE,
+                created_at=NOW - timedelta(days=30),
+                confirmed_at=NOW - timedelta(days=30),
+            )
+            for number in range(first, min(first + 10_000, subscribers))
+        )
+        SubscribedTopic.objects.bulk_create(
+            (
+                SubscribedTopic(subscriber=reader, topic=topic, position=position)
+                for reader in readers
+                for position, topic in enumerate(dice.sample(followed, dice.randint(1, 3)))
+            ),
+            batch_size=10_000,
+        )
+    with connection.cursor() as cursor:
+        cursor.execute("ANALYZE")
+
+
+def _fill_papers(papers: int, dice: random.Random) -> None:
+    entries = _entries()
+    source = Source.objects.get(slug="huggingface")
+    batch = Batch.objects.create(
+        source=source, listing_day=DAY, declared=papers, parsed=papers, fetched_at=NOW, settled_at=NOW
+    )
+    stored = Paper.objects.bulk_create(
+        Paper(
+            key=f"arxiv:2608.{90_000 + number}",
+            arxiv_id=f"2608.{90_000 + number}",
+            url=f"https://arxiv.org/abs/2608.{90_000 + number}",
+            title=f"{dice.choice(entries)['title']} ({number})",
+            abstract=" ".join(entry["abstract"] for entry in dice.sample(entries, 2)),
+            summary=dice.choice(entries)["summary"],
+            authors=[f"Author {dice.randint(1, 500)}" for _ in range(dice.randint(1, 12))],
+            organization=dice.choice(ORGANISATIONS),
+            first_listed_on=DAY,
+            votes=dice.randint(0, 90),
+            comments=dice.randint(0, 9),
+            counted_at=NOW,
+            created_at=NOW,
+            updated_at=NOW,
+        )
+        for number in range(papers)
+    )
+    Sighting.objects.bulk_create(
+        Sighting(paper=paper, source=source, batch=batch, listing_day=DAY, seen_at=NOW, votes=paper.votes)
+        for paper in stored
+    )
+
+
+def _entries() -> list[dict[str, Any]]:
+    entries: list[dict[str, Any]] = json.loads(Path(sample.__file__).with_name("sample.json").read_text())
+    return entries
+
+
+# --- a mail server that takes everything ------------------------------------------------------------
+
+
+class _Sink(socketserver.StreamRequestHandler):
+    def handle(self) -> None:
+        self.wfile.write(b"220 sink ESMTP\r\n")
+        while line := self.rfile.readline():
+            verb = line[:4].upper()
+            if verb == b"DATA":
+                self.wfile.write(b"354 go on\r\n")
+                while self.rfile.readline() not in (b".\r\n", b""):
+                    pass
+                self.wfile.write(b"250 2.0.0 taken\r\n")
+            elif verb == b"QUIT":
+                self.wfile.write(b"221 bye\r\n")
+                return
+            else:
+                self.wfile.write(b"250 ok\r\n")
+
+
+def _serve(port: Any) -> None:
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Sink) as server:
+        port.send(server.server_address[1])
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        port.poll(None)  # until the other end is closed
+
+
+@contextlib.contextmanager
+def null_sink() -> Iterator[str]:
+    """EMAIL_URL of a server in a process of its own that takes every mail and keeps none."""
+    ours, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=_serve, args=(theirs,), daemon=True)
+    process.start()
+    theirs.close()
+    try:
+        yield f"smtp://127.0.0.1:{ours.recv()}"
+    finally:
+        ours.close()
+        process.join(5)
+        process.terminate()
+
+
+@contextlib.contextmanager
+def mail_server(address: str | None) -> Iterator[None]:
+    """Send to HOST:PORT, or to a null sink, for as long as the block runs."""
+    with contextlib.ExitStack() as stack:
+        url = f"smtp://{address}" if address else stack.enter_context(null_sink())
+        before = settings.EMAIL_URL
+        settings.EMAIL_URL = url
+        try:
+            yield
+        finally:
+            settings.EMAIL_URL = before
