@@ -160,6 +160,7 @@ TEMPLATES = [
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 TIME_ZONE = "UTC"
+FORMAT_MODULE_PATH = ["digest.formats"]  # days and times of the admin's lists
 USE_TZ = True
 USE_I18N = True
 

@@ -467,8 +467,8 @@ def _deferred_note(mailing_id: int, deferred: int, now: datetime) -> Note:
     example = waiting.values("route", "reason", "due_at").first() if deferred > 0 else None
     text = f"{deferred:,} digests were answered with “later” and are tried again by themselves."
     if example:
-        text += f" One of them: {example['route']} answers “{example['reason']}”; the next try is at "
-        text += f"{clock(example['due_at'], now)}."
+        text += f" One of them: {example['route']} answers “{example['reason']}”; the next try is "
+        text += f"at {clock(example['due_at'], now)}." if example["due_at"] > now else "due now."
     return Note(
         "warn",
         "Slowed down.",
@@ -608,7 +608,7 @@ def _growth(now: datetime) -> Growth:
     return Growth(
         confirmed=confirmed,
         paused=paused,
-        change=totals[-1] - totals[0],
+        change=sum(came.values()) - sum(left.values()),
         came=sum(came.values()),
         left=sum(left.values()),
         line=charts.line(totals, labels),
