@@ -77,7 +77,6 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
     code_only = request.GET.get("code") == "1"
     papers = with_code if code_only else everything
     last_days = days.last_days(until=max(day, _window_end(day)))
-    most = max((one.papers for one in last_days), default=0)
     keep_length = {"titles": "brief", "abstract": "story"}.get(length)
     entries = present.entries(papers, keep_length=keep_length)
     read_at = max((one.batch.fetched_at for one in readings if one.batch.fetched_at), default=None)
@@ -101,7 +100,7 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
         "before": (before, present.short_day(before, weekday=True)) if before else None,
         "after": (after, present.short_day(after, weekday=True)) if after else None,
         "ordinary": days.ordinary(last_days),
-        "bars": [_bar(one, most, is_labelled=place % 5 == 0) for place, one in enumerate(last_days)],
+        "bars": _bars(last_days, day),
         "bloomers": days.late_bloomers(day),
         "topics": _topics_of_day(day, now),
         "is_over": day < now.date(),
@@ -124,13 +123,19 @@ def _query(length: str, code_only: bool) -> str:
     return "?" + "&".join([*parts, *(["code=1"] if code_only else [])])
 
 
-def _bar(one: days.Day, most: int, *, is_labelled: bool) -> dict[str, Any]:
-    return {
-        "date": one.date,
-        "share": round(100 * one.papers / most) if most else 0,
-        "tick": present.short_day(one.date) if is_labelled else "",
-        "label": f"{present.short_day(one.date, weekday=True)}, {present.counted(one.papers, 'paper')}",
-    }
+def _bars(last_days: list[days.Day], current: date) -> list[dict[str, Any]]:
+    """The bars of days. Every fifth has its date below it, unless the current day's stands too close."""
+    most = max((one.papers for one in last_days), default=0)
+    here = next((place for place, one in enumerate(last_days) if one.date == current), -9)
+    return [
+        {
+            "date": one.date,
+            "share": round(100 * one.papers / most) if most else 0,
+            "tick": present.short_day(one.date) if place % 5 == 0 and abs(place - here) > 2 else "",
+            "label": f"{present.short_day(one.date, weekday=True)}, {present.counted(one.papers, 'paper')}",
+        }
+        for place, one in enumerate(last_days)
+    ]
 
 
 def _topics_of_day(day: date, now: datetime) -> list[present.TopicCount]:
