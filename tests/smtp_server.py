@@ -12,6 +12,7 @@ The fixture points EMAIL_URL at it. Import it in the test module or its conftest
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from email import message_from_bytes, policy
 from email.message import EmailMessage
@@ -153,14 +154,23 @@ class _Listener(socketserver.ThreadingTCPServer):
         self.script.port = self.server_address[1]
 
 
-@pytest.fixture
-def smtp_server(settings) -> Iterator[SmtpServer]:
-    """A listening server of this test's own; EMAIL_URL points at it."""
+@contextmanager
+def listening() -> Iterator[SmtpServer]:
+    """A started server, stopped afterwards."""
     listener = _Listener()
     thread = threading.Thread(target=listener.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
     thread.start()
-    settings.EMAIL_URL = listener.script.url
-    yield listener.script
-    listener.shutdown()
-    listener.server_close()
-    thread.join()
+    try:
+        yield listener.script
+    finally:
+        listener.shutdown()
+        listener.server_close()
+        thread.join()
+
+
+@pytest.fixture
+def smtp_server(settings) -> Iterator[SmtpServer]:
+    """A listening server of this test's own; EMAIL_URL points at it."""
+    with listening() as server:
+        settings.EMAIL_URL = server.url
+        yield server
