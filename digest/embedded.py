@@ -433,6 +433,7 @@ def _wake_or_start_warden(var_dir: Path) -> None:
 def open_log(var_dir: Path, name: str) -> IO[bytes]:
     """VAR_DIR/log/<name>.log, to be added to; a large one is put aside first."""
     path = var_dir / "log" / f"{name}.log"
+    path.parent.mkdir(mode=0o700, exist_ok=True)
     if path.exists() and path.stat().st_size > _LARGEST_LOG:
         path.replace(path.with_suffix(".log.1"))
     return open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")

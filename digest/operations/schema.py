@@ -1,6 +1,5 @@
 """Whether the database has the tables this code expects, and giving them to it."""
 
-import fcntl
 from collections.abc import Callable
 
 from django.conf import settings
@@ -9,6 +8,8 @@ from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
 from digest import embedded
+
+_LOCK = 0x7061706572626F79  # of this database's migrations, for pg_advisory_lock
 
 
 class BehindTheCode(RuntimeError):
@@ -32,13 +33,18 @@ def ensure(*, say: Callable[[str], None]) -> None:
 
 
 def migrate(*, say: Callable[[str], None]) -> None:
-    """Apply what is missing; of several processes in one VAR_DIR one does so and the others wait."""
-    with open(settings.VAR_DIR / "run" / "migrate.lock", "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        missing = missing_migrations()  # none, if we waited here for another
-        if missing:
-            say(f"Preparing the database: {missing} migrations")
-            call_command("migrate", interactive=False, verbosity=0)
+    """Apply what is missing; of several processes one does so and the others wait."""
+    if not missing_migrations():
+        return
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])
+        try:
+            missing = missing_migrations()  # none, if we waited here for another
+            if missing:
+                say(f"Preparing the database: {missing} migrations")
+                call_command("migrate", interactive=False, verbosity=0)
+        finally:
+            cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def missing_migrations() -> int:

@@ -28,7 +28,7 @@ GONE_WITHIN = 15.0
 class Up:
     """`manage.py up` in a process of its own."""
 
-    def __init__(self, var_dir: Path, port: int) -> None:
+    def __init__(self, var_dir: Path, port: int, **settings: str) -> None:
         self.var_dir = var_dir
         self.port = port
         self.output = var_dir / "up.txt"
@@ -36,7 +36,7 @@ class Up:
             self.process = subprocess.Popen(
                 [sys.executable, "manage.py", "up", "--port", str(port)],
                 cwd=processes.REPOSITORY,
-                env=processes.environment(var_dir),
+                env=processes.environment(var_dir, **settings),
                 stdout=output,
                 stderr=output,
             )
@@ -75,8 +75,8 @@ class Up:
 
 
 @contextlib.contextmanager
-def up(var_dir: Path, port: int) -> Iterator[Up]:
-    running = Up(var_dir, port)
+def up(var_dir: Path, port: int, **settings: str) -> Iterator[Up]:
+    running = Up(var_dir, port, **settings)
     try:
         assert running.ready(), running.said()
         yield running
@@ -173,6 +173,20 @@ class TestUp:
 
             assert told.stdout.strip() == f"http://127.0.0.1:{port}"
             assert running.warden() == before
+
+    def test_uses_the_servers_it_is_given(self, var_dir, port, tmp_path):
+        with embedded.hold(var_dir, {embedded.POSTGRES, embedded.REDIS}, durable=False):
+            settings = {
+                "DATABASE_URL": embedded.database_url(var_dir),
+                "REDIS_URL": embedded.redis_url(var_dir),
+                "CELERY_BROKER_URL": embedded.broker_url(var_dir),
+                "EMAIL_URL": "smtp://127.0.0.1:9",
+            }
+            with up(tmp_path, port, **settings) as running:
+                assert not (tmp_path / "postgres").exists()
+                assert not (tmp_path / "run" / "warden.json").exists()
+                assert "/inbox/" not in running.said()
+                assert running.get("/inbox/") == 404
 
 
 class TestCommand:
