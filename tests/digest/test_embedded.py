@@ -28,7 +28,8 @@ def query(var_dir: Path, sql: str) -> object:
         host=config["HOST"], port=config["PORT"], user=config["USER"], dbname=config["NAME"], autocommit=True
     ) as connection:
         cursor = connection.execute(sql)
-        return cursor.fetchone()[0] if cursor.description else None
+        row = cursor.fetchone() if cursor.description else None
+        return row[0] if row else None
 
 
 def service(var_dir: Path, name: str) -> Process:
@@ -74,7 +75,7 @@ class TestHold:
         with embedded.hold(var_dir, ALL):
             assert query(var_dir, "SELECT current_setting('fsync')") == "on"
             with Connection(embedded.broker_url(var_dir, db=5)) as broker:
-                broker.default_channel.client.set("x", "1")
+                broker.default_channel.client.set("x", "1")  # type: ignore[attr-defined]
             with redis.Redis.from_url(embedded.redis_url(var_dir, db=5)) as client:
                 assert client.get("x") == b"1"
             with embedded.hold(var_dir, {embedded.POSTGRES}):

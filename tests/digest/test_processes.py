@@ -45,6 +45,7 @@ class TestProcess:
             ],
             stdout=subprocess.PIPE,
         )
+        assert deaf.stdout is not None
         deaf.stdout.readline()
 
         ended = Process.of(deaf.pid).end((signal.SIGTERM, 0.2), (signal.SIGKILL, 5))
@@ -77,6 +78,7 @@ class TestSpawn:
             stdout=subprocess.PIPE,
             env=os.environ | {"PYTHONPATH": os.getcwd()},
         )
+        assert parent.stdout is not None
         child = Process.of(int(parent.stdout.readline()))
         assert child.alive()
 

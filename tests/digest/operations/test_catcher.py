@@ -15,7 +15,9 @@ AWKWARD = (
 
 
 def send(var_dir, content, *, to=("b@lab.example",)):
-    with smtplib.SMTP("127.0.0.1", embedded.catcher_port(var_dir), timeout=10) as client:
+    port = embedded.catcher_port(var_dir)
+    assert port is not None
+    with smtplib.SMTP("127.0.0.1", port, timeout=10) as client:
         client.ehlo()
         client.mail("a@lab.example")
         for recipient in to:

@@ -99,7 +99,9 @@ class TestUp:
             assert running.get("/inbox/") == 200
             said = running.said()
             assert f"http://127.0.0.1:{port}/inbox/" in said
-            password = re.search(r"admin / (\S+)", said)[1]
+            shown = re.search(r"admin / (\S+)", said)
+            assert shown is not None
+            password = shown[1]
             kept = var_dir / "admin-password"
             assert kept.read_text().strip() == password
             assert kept.stat().st_mode & 0o777 == 0o600
