@@ -1,7 +1,7 @@
-"""The form of an email: headers, quoted-printable lines, styles put inline. What it says comes from templates.
+"""The form of an email: headers, quoted-printable lines, styles put inline. Templates say what it says.
 
-Digests are joined from fragments that were encoded once (digest/editions), notices are rendered whole; both get
-their headers and their frame here. The standard library's email package is the judge of it in the tests.
+Digests are joined from fragments that were encoded once (digest/editions), notices are rendered whole; both
+get their headers and their frame here. The standard library's email package is the judge of it in the tests.
 """
 
 import binascii
@@ -12,6 +12,7 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from email.errors import HeaderParseError
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime, formataddr, parseaddr
@@ -77,7 +78,8 @@ def qp(text: str) -> bytes:
 
 
 def _safe_line(match: re.Match[bytes]) -> bytes:
-    rest, done = match[0], []
+    rest = match[0]
+    done: list[bytes] = []
     while True:
         if rest.startswith((b".", b"From ")):
             rest = b"=%02X%b" % (rest[0], rest[1:])
@@ -120,14 +122,17 @@ def header(name: str, text: str) -> bytes:
 def address(email: str) -> str:
     """The address as it is written on the wire: the domain in ASCII, blanks and controls gone.
 
-    Raises ValueError (of the standard library) for what is no address.
+    What is no address comes back without what could break a header: one bad row must not hold up the others
+    of its group; the server refuses it, and the ledger says so.
     """
     if _PLAIN_ADDRESS.fullmatch(email):
         return email
-    local, at, domain = "".join(clean(email).split()).rpartition("@")
-    if not (local and at and domain):
-        raise ValueError(f"{email!r} is not an email address.")
-    return str(Address(addr_spec=f"{local}@{domain.encode('idna').decode('ascii')}"))
+    bare = re.sub(r"[\s<>,;()\\]", "", clean(email))
+    local, _, domain = bare.rpartition("@")
+    try:
+        return str(Address(addr_spec=f"{local}@{domain.encode('idna').decode('ascii')}"))
+    except (ValueError, IndexError, HeaderParseError):  # what the library's parser raises
+        return bare
 
 
 @functools.cache
@@ -182,7 +187,7 @@ def message_id(delivery_id: int, domain: str) -> str:
 
 
 def envelope_from(delivery_id: int, domain: str) -> str:
-    """The envelope sender of a delivery (VERP), so that a bounce says which one, and nobody can make one up."""
+    """The envelope sender of a delivery (VERP): a bounce names it, and nobody can forge one."""
     return f"bounce-{delivery_id:x}-{_envelope_mac(settings.SECRET_KEY, delivery_id)}@{domain}"
 
 

@@ -1,0 +1,364 @@
+"""The bytes of one email, joined from stored pieces: no template and no premailer here, thousands a second.
+
+Everything comes from rows (Card, Shell, EditionMatch, Digest, Delivery), so that any sent mail can be made
+again exactly, all but the dates inside its personal links.
+"""
+
+import binascii
+import functools
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from django.conf import settings
+from django.utils import translation
+from django.utils.translation import gettext as _
+
+from digest.editions import cards, digests, wording
+from digest.editions.cards import Piece, in_html, in_text
+from digest.models import Card, Digest, Edition, EditionMatch, Shell
+from subscriptions import tokens
+from subscriptions.mail import message
+from subscriptions.mail.letters import Letter, Recipient
+from subscriptions.mail.message import one_line
+from subscriptions.models import FilterRevision, Topic
+
+HTML_MAX_BYTES = 81_920  # decoded; Gmail cuts a mail at 102 KB
+FILTERS_KEPT = 5_000  # in memory; an edition may have a hundred thousand
+
+Hits = Mapping[int, Sequence[Sequence[str]]]
+
+
+class Assembler:
+    """Makes the letters of one edition; call it with a group of recipients. Keeps what it has looked up."""
+
+    def __init__(self, edition: Edition) -> None:
+        self._edition = edition
+        self._looks: dict[tuple[str, str], _Look] = {}
+        self._votes: dict[int, int | None] = {}
+        self._positions: dict[int, int] = {}
+        self._matches: dict[int, tuple[Hits, str]] = {}
+        self._topics: dict[int, Topic] = {}
+
+    def __call__(self, recipients: Sequence[Recipient]) -> list[Letter]:
+        """One letter for each recipient, in order; a handful of queries.
+
+        Raises LookupError where a recipient has no stored digest.
+        """
+        found = Digest.objects.in_bulk([recipient.delivery_id for recipient in recipients])
+        missing = [recipient.delivery_id for recipient in recipients if recipient.delivery_id not in found]
+        if missing:
+            raise LookupError(f"No digest is stored for delivery {missing[0]} and {len(missing) - 1} others.")
+        self._look_up(found.values())
+        return [self._letter(recipient, found[recipient.delivery_id]) for recipient in recipients]
+
+    def letter(self, recipient: Recipient, digest: Digest) -> Letter:
+        """One letter, of a digest that need not be stored."""
+        self._look_up([digest])
+        return self._letter(recipient, digest)
+
+    def view(self, recipient: Recipient, digest: Digest) -> wording.View:
+        """The words of that letter, before any is left out for its size."""
+        self._look_up([digest])
+        with translation.override(digest.language):
+            return wording.view(digest, self._known(digest), email=recipient.email)
+
+    # --- looking up, for many digests at once ---------------------------------------------------------
+
+    def _look_up(self, wanted: Iterable[Digest]) -> None:
+        wanted = list(wanted)
+        papers = {pk for digest in wanted for pk in digests.papers_of(digest)}
+        if not papers <= self._positions.keys():
+            rows = self._edition.edition_papers.values_list("paper_id", "votes", "position")
+            for paper_id, votes, position in rows:
+                self._votes[paper_id], self._positions[paper_id] = votes, position
+        by_look: dict[tuple[str, str], set[int]] = {}
+        for digest in wanted:
+            by_look.setdefault((digest.language, digest.length), set()).update(digests.papers_of(digest))
+        for key, needed in by_look.items():
+            self._look(*key).bring(needed)
+        sections = [section for digest in wanted for section in digest.sections]
+        self._bring_matches({section["filter"] for section in sections})
+        self._bring_topics({section["topic"]: section["filter"] for section in sections})
+
+    def _look(self, language: str, length: str) -> "_Look":
+        key = (language, length)
+        if key not in self._looks:
+            shells = self._edition.shells.filter(language=language, length=length)
+            shell = shells.first()
+            if shell is None:
+                cards.build(self._edition, languages_lengths=[key])
+                shell = shells.get()
+            self._looks[key] = _Look.of(shell)
+        return self._looks[key]
+
+    def _bring_matches(self, filter_ids: set[int]) -> None:
+        new = filter_ids - self._matches.keys()
+        if not new:
+            return
+        if len(self._matches) + len(new) > FILTERS_KEPT:
+            self._matches.clear()
+            new = filter_ids
+        rows = EditionMatch.objects.filter(edition=self._edition, filter__in=new)
+        for filter_id, hits, problem in rows.values_list("filter_id", "hits", "problem"):
+            self._matches[filter_id] = (dict(hits), problem)
+
+    def _bring_topics(self, filter_of: Mapping[int, int]) -> None:
+        new = filter_of.keys() - self._topics.keys()
+        if not new:
+            return
+        self._topics.update(Topic.objects.in_bulk(new))
+        gone = new - self._topics.keys()
+        if gone:  # a reader's own topic, deleted since: its filter still says what it was
+            revisions = FilterRevision.objects.in_bulk([filter_of[pk] for pk in gone])
+            for pk in gone:
+                revision = revisions[filter_of[pk]]
+                self._topics[pk] = Topic(pk=pk, name=revision.canonical, filter=revision)
+
+    # --- words to bytes ---------------------------------------------------------------------------------
+
+    def _known(self, digest: Digest) -> wording.Known:
+        look = self._look(digest.language, digest.length)
+        ids = {section["topic"] for section in digest.sections}
+        return wording.Known(
+            kind=self._edition.kind,
+            total=look.total,
+            lines=look.lines,
+            titles=look.titles,
+            votes=self._votes,
+            positions=self._positions,
+            topics={pk: _name(self._topics[pk], digest.language) for pk in ids},
+            hits=lambda pk: self._matches.get(pk, _NOTHING)[0],
+            problem=lambda pk: self._matches.get(pk, _NOTHING)[1],
+        )
+
+    def _letter(self, recipient: Recipient, digest: Digest) -> Letter:
+        with translation.override(digest.language):
+            known = self._known(digest)
+            look = self._look(digest.language, digest.length)
+            urls = _urls(recipient)
+            view = wording.view(digest, known, email=recipient.email)
+            html = look.html(view, urls)
+            if len(html) > HTML_MAX_BYTES and _decoded(html) > HTML_MAX_BYTES:
+                view, html = self._shortened(recipient, digest, known, urls)
+            text = look.text(view, urls)
+        kind = self._edition.kind
+        to = message.address(recipient.email)
+        headers = message.headers(
+            to=to,
+            subject=view.subject,
+            message_id=message.message_id(recipient.delivery_id, recipient.domain),
+            date=recipient.dated_at,
+            unsubscribe_url=urls["unsubscribe_url"],
+            more={
+                "List-Id": f"Paperboy {kind} papers <{kind}.{recipient.domain}>",
+                "Feedback-ID": f"{recipient.mailing_id}:{kind}:digest:paperboy",
+            },
+        )
+        return Letter(
+            delivery_id=recipient.delivery_id,
+            envelope_from=message.envelope_from(recipient.delivery_id, recipient.domain),
+            to=to,
+            content=message.joined(headers, text, html),
+        )
+
+    def _shortened(
+        self, recipient: Recipient, digest: Digest, known: wording.Known, urls: Mapping[str, str]
+    ) -> tuple[wording.View, bytes]:
+        """The largest mail that fits: stories become briefs from the end, then papers are left out."""
+        look = self._look(digest.language, digest.length)
+        number = len(digests.papers_of(digest))
+        for stories, papers in [(left, number) for left in range(number, -1, -1)] + [
+            (0, left) for left in range(number - 1, 0, -1)
+        ]:
+            view = wording.view(digest, known, email=recipient.email, stories=stories, papers=papers)
+            html = look.html(view, urls)
+            if _decoded(html) <= HTML_MAX_BYTES:
+                break
+        return view, html
+
+
+_NOTHING: tuple[Hits, str] = ({}, "")
+
+
+def _name(topic: Topic, language: str) -> wording.Name:
+    url = f"{settings.SITE_URL}/topics/{topic.slug}/" if topic.slug else ""
+    return wording.Name(one_line(topic.names.get(language) or topic.name), url)
+
+
+def _urls(recipient: Recipient) -> dict[str, str]:
+    return {
+        "preferences_url": tokens.preferences_url(recipient.subscriber_id, now=recipient.dated_at),
+        "view_url": tokens.digest_url(recipient.delivery_id),
+        "unsubscribe_url": tokens.unsubscribe_url(recipient.unsubscribe_key),
+    }
+
+
+def _decoded(html: bytes) -> int:
+    return len(binascii.a2b_qp(html))
+
+
+@dataclass(slots=True)
+class _Card:
+    html_head: bytes
+    html_tail: bytes
+    text_head: bytes
+    text_tail: bytes
+
+
+@dataclass
+class _Look:
+    """A shell and its cards: everything that is the same for readers of one language and length."""
+
+    shell: Shell
+    total: int
+    lines: list[str]
+    titles: dict[int, str] = field(default_factory=dict)
+    _cards: dict[tuple[int, str], _Card] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, shell: Shell) -> "_Look":
+        facts = shell.pieces["facts"]
+        return cls(shell, facts["total"], facts["lines"])
+
+    def __post_init__(self) -> None:
+        self._html = {name: Piece(stored) for name, stored in self.shell.pieces["html"].items()}
+        self._text = {name: Piece(stored) for name, stored in self.shell.pieces["text"].items()}
+        # Few distinct ones among many readers: a topic's name and count, the reasons of one filter.
+        self._why = functools.lru_cache(maxsize=20_000)(self._encoded_why)
+        self._piece = functools.lru_cache(maxsize=20_000)(self._filled)
+
+    def bring(self, paper_ids: set[int]) -> None:
+        """Load the cards of these papers; those that are missing are made first."""
+        new = paper_ids - self.titles.keys()
+        if new and new - self._load(new):
+            look = (self.shell.language, self.shell.length)
+            cards.build(self.shell.edition, languages_lengths=[look])
+            if gone := new - self._load(new):
+                raise LookupError(f"{self.shell.edition} holds no paper {min(gone)}, but a digest names it.")
+
+    def _load(self, paper_ids: set[int]) -> set[int]:
+        rows = Card.objects.filter(
+            edition=self.shell.edition_id,
+            language=self.shell.language,
+            length=self.shell.length,
+            paper__in=paper_ids,
+        )
+        for row in rows.iterator(chunk_size=500):
+            pieces = (row.html_head, row.html_tail, row.text_head, row.text_tail)
+            card = _Card(*(bytes(piece) for piece in pieces))
+            self._cards[row.paper_id, row.form] = card
+            first_line = binascii.a2b_qp(card.text_head).partition(b"\n")[0]
+            self.titles[row.paper_id] = first_line.decode().strip()
+        return paper_ids & self.titles.keys()
+
+    # --- the HTML part ----------------------------------------------------------------------------------
+
+    def html(self, view: wording.View, urls: Mapping[str, str]) -> bytes:
+        piece = self._piece
+        parts = [
+            self._html["top"].filled(
+                {
+                    "subject": in_html(view.subject),
+                    "preheader": in_html(view.preheader),
+                    "headline": in_html(view.headline),
+                }
+            )
+        ]
+        parts += [piece("line", ("line", line)) for line in view.lines]
+        parts.append(piece("after_lines"))
+        if view.rows:
+            parts.append(piece("rows_open"))
+            block = _block(max(row.count for row in view.rows))
+            for row in view.rows:
+                parts.append(piece(*_linked("row", row.name, row.url)))
+                parts.append(piece(block) * row.count if row.count else piece("no_block"))
+                parts.append(piece("row_close", ("count", str(row.count))))
+            parts.append(piece("rows_close"))
+        for section in view.sections:
+            parts.append(piece(*_linked("section", section.name, section.url), ("count", section.count)))
+            for number, item in enumerate(section.items):
+                parts.append(piece(_opening(number, item.form)))
+                card = self._cards[item.paper_id, item.form]
+                parts += (card.html_head, self._why(item.why)[0], card.html_tail, piece("item_close"))
+            parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
+        if view.more:
+            parts.append(
+                self._html["more"].filled({"more": in_html(view.more), "view_url": in_html(urls["view_url"])})
+            )
+        parts.append(
+            self._html["bottom"].filled(
+                {
+                    "note": in_html(view.note),
+                    "receipt": in_html(view.receipt),
+                    **{name: in_html(url) for name, url in urls.items()},
+                }
+            )
+        )
+        return b"".join(parts)
+
+    def _filled(self, name: str, *values: tuple[str, str]) -> bytes:
+        return self._html[name].filled({slot: in_html(value) for slot, value in values})
+
+    def _encoded_why(self, why: tuple[wording.Why, ...]) -> tuple[bytes, bytes]:
+        """A why-line for both parts; empty without reasons."""
+        if not why:
+            return b"", b""
+        parts = [self._html["why_open"].filled({})]
+        for part in why:
+            marked = in_html(", ").join(self._filled("mark", ("word", word)) for word in part.words)
+            blank = " " if part.words and part.where else ""
+            parts += (in_html("\u2002 "), marked, in_html(blank + part.where))
+        parts.append(self._html["why_close"].filled({}))
+        return b"".join(parts), in_text(f"{_('Why')}: {wording.plain(why)}\n")
+
+    # --- the text part ----------------------------------------------------------------------------------
+
+    def text(self, view: wording.View, urls: Mapping[str, str]) -> bytes:
+        fill = self._text
+        parts = [fill["top"].filled({"headline": in_text(view.headline)})]
+        parts += [fill["line"].filled({"line": in_text(line)}) for line in view.lines]
+        if view.rows:
+            parts.append(fill["rows_open"].filled({}))
+            parts += [
+                fill["row"].filled({"count": in_text(str(row.count)), "name": in_text(row.name)})
+                for row in view.rows
+            ]
+        for section in view.sections:
+            parts.append(
+                fill["section"].filled({"name": in_text(section.name), "count": in_text(section.count)})
+            )
+            for item in section.items:
+                card = self._cards[item.paper_id, item.form]
+                parts += (fill["item"].filled({}), card.text_head, self._why(item.why)[1], card.text_tail)
+            parts += [fill["reason"].filled({"reason": in_text(reason)}) for reason in section.reasons]
+        if view.more:
+            parts.append(
+                fill["more"].filled({"more": in_text(view.more), "view_url": in_text(urls["view_url"])})
+            )
+        parts.append(
+            fill["bottom"].filled(
+                {
+                    "note": in_text(view.note),
+                    "receipt": in_text(view.receipt),
+                    **{name: in_text(url) for name, url in urls.items()},
+                }
+            )
+        )
+        return b"".join(parts)
+
+
+def _linked(name: str, text: str, url: str) -> tuple[str, *tuple[tuple[str, str], ...]]:
+    if url:
+        return (f"{name}_link", ("name", text), ("url", url))
+    return (f"{name}_plain", ("name", text))
+
+
+def _opening(number: int, form: str) -> str:
+    if number == 0:
+        return "item_first"
+    return "item_brief" if form == Card.Form.BRIEF else "item_next"
+
+
+def _block(most: int) -> str:
+    """The widest block of which the largest row's bar still fits its cell."""
+    return "block_wide" if most <= 7 else "block_narrow" if most <= 21 else "block_thin"
