@@ -45,7 +45,7 @@ def examine(*, now: datetime) -> Iterator[Finding]:
     if database.answers:
         yield _beat(now)
         yield _clock(now)
-        yield from _sources()
+        yield from _sources(now)
     yield _mail_server()
 
 
@@ -132,7 +132,7 @@ def _clock(now: datetime) -> Finding:
     return Finding("clock", GOOD, f"{now:%Y-%m-%d %H:%M:%S} UTC here; the database agrees")
 
 
-def _sources() -> Iterator[Finding]:
+def _sources(now: datetime) -> Iterator[Finding]:
     try:
         sources = list(Source.objects.filter(enabled=True).order_by("slug"))
     except DatabaseError as error:  # the tables are not there yet; said above
@@ -141,13 +141,13 @@ def _sources() -> Iterator[Finding]:
     if not sources:
         yield Finding("sources", WARN, "none is switched on", "Switch one on: /admin/digest/source/")
     for source in sources:
-        yield _source(source)
+        yield _source(source, now)
 
 
-def _source(source: Source) -> Finding:
+def _source(source: Source, now: datetime) -> Finding:
     address = (source.url or settings.HUGGINGFACE_URL).rstrip("/") + huggingface.PATH
     try:
-        Client.for_start().get(address, params={"limit": 1})
+        Client.for_start().get(address, params={"date": f"{now - timedelta(days=1):%Y-%m-%d}", "limit": 1})
     except SourceError as error:
         return Finding(source.name, BAD, "did not answer", str(error))
     return Finding(source.name, GOOD, f"{urlsplit(address).netloc} answers")
