@@ -223,7 +223,7 @@ def _enter(held: Hold) -> _Entry:
             "The bundled PostgreSQL and Redis need Linux. Set DATABASE_URL and REDIS_URL to servers of "
             "your own."
         )
-    _prepare_folders(held.var_dir)
+    prepare_folders(held.var_dir)
     process = Process.current()
     with _locked(held.var_dir):
         _prepare_socket_folder(held.var_dir)
@@ -337,7 +337,8 @@ def _live_users(var_dir: Path) -> list[dict[str, Any]]:
     return users
 
 
-def _prepare_folders(var_dir: Path) -> None:
+def prepare_folders(var_dir: Path) -> None:
+    """Have VAR_DIR with its folders for state and logs. Raises ServiceFailed where we may not."""
     try:
         var_dir.mkdir(parents=True, exist_ok=True)
         _own_folder(var_dir / "run", _passable_mode())
@@ -367,13 +368,12 @@ def _own_folder(folder: Path, mode: int) -> None:
 
 
 def _wrong_owner(path: Path) -> str:
-    try:
-        owner = pwd.getpwuid(path.stat().st_uid).pw_name
-    except (OSError, KeyError):
-        owner = "somebody else"
+    while not path.exists() and path != path.parent:  # we were not allowed to make it there
+        path = path.parent
+    owner = _user_name(path.stat().st_uid)
     return (
-        f"{path} belongs to {owner}, and this is {_user_name(os.getuid())}. Run Paperboy as {owner}, remove "
-        "that folder, or set VAR_DIR to a folder of your own."
+        f"{path} belongs to {owner}, and this is {_user_name(os.getuid())}. Run Paperboy as {owner}, or set "
+        "VAR_DIR to a folder of your own."
     )
 
 

@@ -129,10 +129,12 @@ class Supervisor:
 
 @contextlib.contextmanager
 def only_one(var_dir: Path) -> Iterator[None]:
-    """Be the one supervisor of this VAR_DIR; ends what a crashed one left. Raises CannotStart."""
-    run = var_dir / "run"
-    run.mkdir(parents=True, exist_ok=True)
-    with open(run / "up.lock", "w") as lock:
+    """Be the one supervisor of this VAR_DIR; ends what a crashed one left.
+
+    Raises CannotStart, or embedded.ServiceFailed where VAR_DIR is not ours.
+    """
+    embedded.prepare_folders(var_dir)
+    with open(var_dir / "run" / "up.lock", "w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:

@@ -261,7 +261,7 @@ class TestAccounts:
         (var_dir / "run").mkdir()
         os.chown(var_dir / "run", ordinary_user.uid, ordinary_user.gid)
 
-        words = r"belongs to nobody, and this is root\. .* set VAR_DIR"
+        words = r"belongs to nobody, and this is root\. .* set VAR_DIR to"
         with (
             pytest.raises(embedded.ServiceFailed, match=words),
             embedded.hold(var_dir, {embedded.REDIS}),
