@@ -279,7 +279,12 @@ class _Look:
             for number, item in enumerate(section.items):
                 parts.append(piece(_opening(number, item.form)))
                 card = self._cards[item.paper_id, item.form]
-                parts += (card.html_head, self._why(item.why)[0], card.html_tail, piece("item_close"))
+                parts += (
+                    card.html_head,
+                    self._why(item.why, item.form == Card.Form.BRIEF)[0],
+                    card.html_tail,
+                    piece("item_close"),
+                )
             parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
             parts.append(
@@ -299,11 +304,11 @@ class _Look:
     def _filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._html[name].filled({slot: in_html(value) for slot, value in values})
 
-    def _encoded_why(self, why: tuple[wording.Why, ...]) -> tuple[bytes, bytes]:
+    def _encoded_why(self, why: tuple[wording.Why, ...], brief: bool) -> tuple[bytes, bytes]:
         """A why-line for both parts; empty without reasons."""
         if not why:
             return b"", b""
-        parts = [self._html["why_open"].filled({})]
+        parts = [self._html["why_open_brief" if brief else "why_open"].filled({})]
         for part in why:
             marked = in_html(", ").join(self._filled("mark", ("word", word)) for word in part.words)
             blank = " " if part.words and part.where else ""
@@ -329,7 +334,12 @@ class _Look:
             )
             for item in section.items:
                 card = self._cards[item.paper_id, item.form]
-                parts += (fill["item"].filled({}), card.text_head, self._why(item.why)[1], card.text_tail)
+                parts += (
+                    fill["item"].filled({}),
+                    card.text_head,
+                    self._why(item.why, item.form == Card.Form.BRIEF)[1],
+                    card.text_tail,
+                )
             parts += [fill["reason"].filled({"reason": in_text(reason)}) for reason in section.reasons]
         if view.more:
             parts.append(
@@ -354,9 +364,9 @@ def _linked(name: str, text: str, url: str) -> tuple[str, *tuple[tuple[str, str]
 
 
 def _opening(number: int, form: str) -> str:
-    if number == 0:
-        return "item_first"
-    return "item_brief" if form == Card.Form.BRIEF else "item_next"
+    if form == Card.Form.BRIEF:
+        return "item_brief" if number else "item_first_brief"
+    return "item_next" if number else "item_first"
 
 
 def _block(most: int) -> str:

@@ -195,9 +195,9 @@ def _links(row: EditionPaper, pages: Sequence[Page]) -> Iterator[dict[str, str]]
         if page.kind == Source.Kind.HUGGINGFACE:
             label = "Hugging Face"
             if row.comments:
-                label = ngettext(
-                    "Hugging Face, %(count)d comment", "Hugging Face, %(count)d comments", row.comments
-                ) % {"count": row.comments}
+                label = ngettext("%(count)d comment", "%(count)d comments", row.comments) % {
+                    "count": row.comments
+                }
         yield {"label": label, "url": page.url}
 
 
@@ -267,11 +267,16 @@ def _pieces(edition: Edition, faces: Sequence[Face], *, language: str, length: s
     markers = _Markers()
     slots = {name: markers.slot(name) for name in SLOTS}
     why = [{"words": [slots["word"]], "where": ""}]
-    specimens = [
-        {"form": "story", "html": mark_safe(_render("_why.html", why=why, cut=markers)), "text": ""},
-        {"form": "story", "html": "", "text": ""},
-        {"form": "brief", "html": "", "text": ""},
-    ]
+    marked = [_render("_why.html", why=why, form=form, cut=markers) for form in ("story", "brief")]
+    # The first of a section stands closer to its head, and briefs closer to each other.
+    specimens = {
+        "section_link": [
+            {"form": "story", "html": mark_safe("".join(marked)), "text": ""},
+            {"form": "story", "html": "", "text": ""},
+            {"form": "brief", "html": "", "text": ""},
+        ],
+        "section_plain": [{"form": "brief", "html": "", "text": ""}],
+    }
     cards = [
         {
             "form": form,
@@ -298,8 +303,18 @@ def _pieces(edition: Edition, faces: Sequence[Face], *, language: str, length: s
             {**plain, "cut_open": markers["row_plain"], "blocks": []},
         ],
         "sections": [
-            {**linked, "cut_open": markers["section_link"], "items": specimens, "reasons": [slots["reason"]]},
-            {**plain, "cut_open": markers["section_plain"], "items": cards, "reasons": []},
+            {
+                **linked,
+                "cut_open": markers["section_link"],
+                "items": specimens["section_link"],
+                "reasons": [slots["reason"]],
+            },
+            {
+                **plain,
+                "cut_open": markers["section_plain"],
+                "items": specimens["section_plain"] + cards,
+                "reasons": [],
+            },
         ],
         "complete": complete,
         "note": f"{note} {slots['note']}" if note else slots["note"],

@@ -15,6 +15,7 @@ from digest.papers import glance
 from subscriptions.models import Subscriber
 
 SUBJECT_TITLE_MAX_CHARACTERS = 60
+SUBJECT_NAME_MAX_CHARACTERS = 30  # before a colon, where many titles name what they present
 LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the second
 LEAD_AT_LEAST_VOTES = 10
 STORIES_A_SECTION = 3  # the rest are briefs
@@ -328,6 +329,9 @@ def _subject(known: Known, best: int | None, count: int) -> str:
         return _("No papers today")
     title = glance.shortened(known.titles[best], SUBJECT_TITLE_MAX_CHARACTERS)
     if not _is_daily(known):
+        short, colon, _rest = known.titles[best].partition(": ")  # "EnvHarness: Awakening Static Worlds …"
+        if colon and len(short) <= SUBJECT_NAME_MAX_CHARACTERS:
+            title = short
         return ngettext(
             "Your week: %(count)d paper, %(title)s", "Your week: %(count)d papers, %(title)s first", count
         ) % {"count": count, "title": title}

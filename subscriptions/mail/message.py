@@ -169,8 +169,8 @@ def headers(
 
 
 def _line(name: str, value: str) -> bytes:
-    fold = "\r\n " if len(name) + 2 + len(value) > MAX_LINE else " "
-    return f"{name}:{fold}{one_line(value)}\r\n".encode()
+    # Never folded: mailbox providers want List-Unsubscribe whole, and 998 characters are far away.
+    return f"{name}: {one_line(value)}\r\n".encode()
 
 
 def joined(headers: bytes, text: bytes, html: bytes) -> bytes:
