@@ -408,7 +408,7 @@ def _lines(reader: Subscriber, lines: Iterable[SubscribedTopic]) -> Iterator[lis
     ]
     consent_at = given[-1].at if given else reader.confirmed_at
     source = given[-1].source if given else ""
-    slugs: list[str] = [line.topic.slug for line in lines if line.topic.slug]
+    slugs = [slug for line in lines if (slug := line.topic.slug)]
     own = [line.topic.filter.canonical for line in lines if line.topic.owner_id is not None]
     for place, canonical in enumerate(own or [""]):
         yield [

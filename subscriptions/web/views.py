@@ -331,15 +331,13 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     now = timezone.now()
     subscriber = _key_holder(token)
     if request.method != "POST":
-        return render(
-            request,
-            "subscriptions/unsubscribe.html",
-            {
-                "subscriber": subscriber,
-                "is_out": subscriber.status == Subscriber.Status.UNSUBSCRIBED,
-                "can_undo": lifecycle.can_undo(subscriber, now=now),
-            },
-        )
+        context = {
+            "subscriber": subscriber,
+            "token": token,
+            "is_out": subscriber.status == Subscriber.Status.UNSUBSCRIBED,
+            "can_undo": lifecycle.can_undo(subscriber, now=now),
+        }
+        return render(request, "subscriptions/unsubscribe.html", context)
     is_one_click = request.POST.get("List-Unsubscribe") == "One-Click"
     with transaction.atomic():
         lifecycle.unsubscribe(
