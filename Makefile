@@ -37,9 +37,10 @@ lint: install  ## style, types, who imports whom, missing migrations
 lock: $(BIN)/python  ## pin the dependencies of pyproject.toml anew, with hashes
 	$(BIN)/python -m uv --version >/dev/null 2>&1 || $(BIN)/python -m pip install --quiet uv
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --generate-hashes --upgrade \
-	    --python-version 3.11 --custom-compile-command "make lock" --quiet -o requirements.lock
+	    --python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet -o requirements.lock
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --generate-hashes --upgrade --extra bundled --extra test \
-	    --python-version 3.11 --custom-compile-command "make lock" --quiet -c requirements.lock -o requirements-dev.lock
+	    --python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet \
+	    -c requirements.lock -o requirements-dev.lock
 
 # One line each for what is missing, before anything is made.
 $(BIN)/python:

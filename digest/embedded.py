@@ -248,6 +248,11 @@ def _leave(var_dir: Path, entry: Path) -> None:
         os.waitpid(warden.pid, os.WNOHANG)  # it was our child, if we started it
 
 
+def is_held(var_dir: Path | str) -> bool:
+    """Whether any living process holds services of this VAR_DIR."""
+    return bool(_live_users(Path(var_dir)))
+
+
 def answers(var_dir: Path | str, service: str) -> bool:
     """Whether the service answers a request right now."""
     match service:

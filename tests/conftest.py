@@ -8,6 +8,7 @@ import contextlib
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,6 +59,18 @@ def _prepare_environment() -> Path:
     return var_dir
 
 
+def _remove_abandoned() -> None:
+    """Folders of runs that were killed: an hour old, and nobody in them."""
+    for folder in Path(tempfile.gettempdir()).glob("paperboy-test-*"):
+        status = folder.stat()
+        if (
+            status.st_uid == os.getuid()
+            and status.st_mtime < time.time() - 3600
+            and not embedded.is_held(folder)
+        ):
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 VAR_DIR = _prepare_environment()
 django.setup()  # pytest-django does so by itself only where it knows the settings module before this file
 del os.environ["DJANGO_SETTINGS_MODULE"]  # xdist workers inherit it, and would know it too early
@@ -67,6 +80,7 @@ _services = contextlib.ExitStack()
 @pytest.hookimpl(tryfirst=True)
 def pytest_sessionstart(session: pytest.Session) -> None:
     if not _is_worker and not session.config.option.collectonly:
+        _remove_abandoned()
         _services.enter_context(embedded.hold(VAR_DIR, {embedded.POSTGRES, embedded.REDIS}, durable=False))
 
 
