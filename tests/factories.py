@@ -8,6 +8,7 @@ from factory.django import DjangoModelFactory
 from digest.models import Batch, Paper, Sighting, Source
 from subscriptions.mail import ledger
 from subscriptions.models import (
+    Consent,
     FilterRevision,
     Mailing,
     SubscribedTopic,
@@ -30,6 +31,16 @@ class SubscriberFactory(DjangoModelFactory):
     status = Subscriber.Status.ACTIVE
     created_at = datetime(2026, 8, 1, tzinfo=UTC)
     confirmed_at = datetime(2026, 8, 1, tzinfo=UTC)
+
+
+class ConsentFactory(DjangoModelFactory):
+    class Meta:
+        model = Consent
+
+    subscriber = factory.SubFactory(SubscriberFactory)
+    act = Consent.Act.CONFIRMED
+    at = factory.SelfAttribute("subscriber.confirmed_at")
+    source = "confirmation page"
 
 
 class FilterRevisionFactory(DjangoModelFactory):

@@ -22,6 +22,7 @@ from digest.models import Digest, Edition, EditionMatch, EditionPaper, Paper, Si
 from subscriptions.filters import Document, FilterError, parse
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import (
+    Consent,
     Delivery,
     FilterRevision,
     Mailing,
@@ -163,6 +164,7 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
         .filter(address__in=[reader.address for reader in readers])
         .values_list("address", flat=True)
     )
+    newcomers = _newcomers(readers, now=now)
     with transaction.atomic():
         earlier = _undelivered(edition, ids)
         offered = set(material.positions) | set(material.canonical)
@@ -185,7 +187,7 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
                 )
                 if not digests.papers_of(digest):
                     reason = "no_match"
-            welcome = _is_welcome(reader, edition)
+            welcome = reader.pk in newcomers
             due_at = now if at_once or welcome else max(now, schedule.due_at(reader, edition))
             if reason:
                 rows.append(ledger.NewRow(reader.pk, reader.email, due_at, Delivery.State.SKIPPED, reason))
@@ -220,8 +222,23 @@ def _reason_to_skip(reader: Subscriber, suppressed: Collection[str], edition: Ed
     return ""
 
 
-def _is_welcome(reader: Subscriber, edition: Edition) -> bool:
-    return reader.confirmed_at is not None and reader.confirmed_at >= edition.opened_at
+def _newcomers(readers: Sequence[Subscriber], *, now: datetime) -> set[int]:
+    """Who has just confirmed and has no row in any edition yet: their first digest comes at once.
+
+    Imported readers did not wait for anything; theirs comes at their hour.
+    """
+    recent = [
+        reader.pk
+        for reader in readers
+        if reader.confirmed_at is not None and now - WELCOME_FOR <= reader.confirmed_at <= now
+    ]
+    if not recent:
+        return set()
+    confirmed = Consent.objects.filter(
+        subscriber__in=recent, act=Consent.Act.CONFIRMED, at__gte=now - WELCOME_FOR
+    ).values_list("subscriber_id", flat=True)
+    known = Delivery.objects.filter(subscriber_id__in=recent).values_list("subscriber_id", flat=True)
+    return set(confirmed) - set(known)
 
 
 def gather(

@@ -185,6 +185,9 @@ def _open(url: str) -> smtplib.SMTP:
         if parts.scheme == "smtp+tls":
             client.starttls(context=ssl.create_default_context())
         client.ehlo_or_helo_if_needed()
+        if client.sock is not None:
+            # Short commands go out at once: otherwise each message waits 40 ms for a delayed ACK.
+            client.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         if parts.username:
             client.login(unquote(parts.username), unquote(parts.password or ""))
     except (OSError, smtplib.SMTPException) as error:

@@ -22,7 +22,7 @@ from tests.servers import HuggingFaceServer, entry, huggingface_server
 from tests.smtp_server import SmtpServer, listening
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-PATIENCE_SECONDS = 90
+PATIENCE_SECONDS = 60
 
 TITLES = (
     "Post-training with fewer labels",
@@ -61,6 +61,8 @@ class Paperboy:
         logs = "\n".join(
             f"--- {log.name}\n{log.read_text()[-2000:]}" for log in (self.var_dir / "log").glob("*.log")
         )
+        subjects = [(e.rcpt_to, e.message["Subject"]) for e in self.mail.envelopes]
+        logs += f"\nMails so far: {subjects}"
         raise AssertionError(f"There was not {what} within {PATIENCE_SECONDS} s.\n{logs}")
 
     def manage(self, *arguments: str) -> str:

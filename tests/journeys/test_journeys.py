@@ -131,7 +131,7 @@ def test_from_sign_up_to_unsubscribe_in_a_browser(paperboy, page: Page):
     assert TITLES[2] in digest
 
     page.goto(links_in(digest, "preferences")[0])
-    page.locator("label", has_text="Weekly").click()
+    page.locator(".seg label", has_text="Weekly").click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("weekly", ignore_case=True)
 

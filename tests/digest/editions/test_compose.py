@@ -15,6 +15,7 @@ from tests.factories import (
     DAY,
     MORNING_AFTER,
     NOON,
+    ConsentFactory,
     SightingFactory,
     SubscribedTopicFactory,
     SubscriberFactory,
@@ -196,11 +197,27 @@ class TestRows:
         edition = edition_of()
         later = MORNING_AFTER + timedelta(hours=40)
         newcomer = reader("agent", confirmed_at=later, hour=23)
+        ConsentFactory(subscriber=newcomer)
 
         assert compose.compose(edition, now=later + timedelta(minutes=1)) == 1
 
         assert row_of(edition, newcomer).due_at == later + timedelta(minutes=1)
         assert Digest.objects.get(subscriber_id=newcomer.pk).is_welcome
+
+    def test_only_the_first_digest_of_a_newcomer_comes_at_once(self):
+        paper("Agents")
+        newcomer = reader("agent", confirmed_at=MORNING_AFTER, hour=7)
+        ConsentFactory(subscriber=newcomer)
+        imported = reader("agent", confirmed_at=MORNING_AFTER, hour=7)
+        first = edition_of(now=MORNING_AFTER)  # opened by the very run that finds the newcomer
+        compose.compose(first, now=MORNING_AFTER)
+        paper("New agents", day=NEXT_DAY)
+        second = edition_of(NEXT_DAY)
+        compose.compose(second, now=schedule.opening("daily", NEXT_DAY))
+
+        assert row_of(first, newcomer).due_at == MORNING_AFTER
+        assert row_of(first, imported).due_at == MORNING_AFTER + timedelta(hours=6)
+        assert row_of(second, newcomer).due_at == NEXT_MORNING + timedelta(hours=6)
 
     def test_everybody_now_does_not_wait_for_hours_or_closing(self):
         paper("Agents")
