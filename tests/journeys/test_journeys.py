@@ -19,6 +19,9 @@ pytestmark = [
 ]
 
 
+expect.set_options(timeout=20_000)  # a page is busy while other tests are
+
+
 def links_in(text: str, path: str) -> list[str]:
     return re.findall(rf"https?://[^\s<>\"]+/{path}/[^\s<>\"]+", text)
 
