@@ -14,7 +14,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.core.exceptions import PermissionDenied
-from django.db.models import Count, IntegerField, Model, OuterRef, Q, QuerySet, Subquery
+from django.db.models import Count, IntegerField, Model, OuterRef, Q, QuerySet, Subquery, URLField
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -71,6 +71,11 @@ class OperatorAdmin(ModelAdmin):
     show_facets = admin.ShowFacets.NEVER  # a facet is a count, and some of these tables are long
     list_disable_select_all = True  # an action is for rows that were looked at
     warn_unsaved_form = True
+
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if isinstance(db_field, URLField):
+            kwargs["assume_scheme"] = "https"  # what Django 6 does by itself, and warns about until then
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
 
     def has_operate_permission(self, request: HttpRequest) -> bool:
         # Not has_change_permission: read-only lists answer that with False.

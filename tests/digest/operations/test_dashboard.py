@@ -22,6 +22,9 @@ from tests.factories import (
     SubscriberFactory,
     open_mailing,
 )
+from tests.operator import admin_client
+
+__all__ = ["admin_client"]
 
 NOW = datetime(2026, 8, 21, 10, 12, tzinfo=UTC)
 CSS = Path(__file__).resolve().parents[3] / "digest" / "static" / "paperboy"
