@@ -42,6 +42,8 @@ _UNWANTED = re.compile(
 )
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _LINE_ENDS = re.compile("\r\n|[\r\x85\u2028\u2029]")
+_TAG = re.compile(r"<[A-Za-z][^<>]*>")  # lxml leaves no bare < or > in text and attributes
+_STYLE = re.compile(r""" style=("[^"]*"|'[^']*')""")
 _PLAIN_ADDRESS = re.compile(r"[\w!#$%&'*+/=?^`{|}~-]+(\.[\w!#$%&'*+/=?^`{|}~-]+)*@[A-Za-z0-9.-]+", re.ASCII)
 _UNSAFE_LINE = re.compile(rb"^(?:\..*|From .*|.{%d,})$" % (MAX_LINE + 1), re.MULTILINE)
 _ENVELOPE = re.compile(r"bounce-([0-9a-f]{1,16})-([0-9a-f]{16})@", re.IGNORECASE)
@@ -102,9 +104,16 @@ def inline(html: str) -> str:
         strip_important=False,
         allow_network=False,
         disable_validation=True,
+        # Written in the templates where Outlook needs them; everywhere else they only make the mail longer.
+        disable_basic_attributes=["align", "valign", "bgcolor", "width", "height"],
         cssutils_logging_level=logging.CRITICAL,
     ).transform(html, pretty_print=False)
-    return "<!doctype html>\n" + inlined.removeprefix("<!DOCTYPE html>").lstrip()
+    tight = _TAG.sub(lambda tag: _STYLE.sub(_tightened, tag[0]), inlined)
+    return "<!doctype html>\n" + tight.removeprefix("<!DOCTYPE html>").lstrip()
+
+
+def _tightened(style: re.Match[str]) -> str:
+    return style[0].replace("; ", ";").replace(", ", ",")
 
 
 # --- headers -----------------------------------------------------------------------------------
