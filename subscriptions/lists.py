@@ -355,13 +355,13 @@ def _copy(rows: Sequence[models.Model]) -> None:
     """Insert rows whose keys nobody needs to know, by COPY: several times as fast as bulk_create."""
     if rows:
         columns = [column for column in rows[0]._meta.concrete_fields if not column.primary_key]
-        names = ", ".join(column.column for column in columns)
+        names = ", ".join(str(column.column) for column in columns)
         with (
             connection.cursor() as cursor,
             cursor.copy(f"COPY {rows[0]._meta.db_table} ({names}) FROM STDIN") as copy,
         ):
             for row in rows:
-                copy.write_row([_plain(getattr(row, column.name)) for column in columns])
+                copy.write_row([_plain(getattr(row, str(column.name))) for column in columns])
 
 
 def _plain(value: Any) -> Any:

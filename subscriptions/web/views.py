@@ -150,7 +150,6 @@ def _sign_up_page(
     context = {
         "form": form,
         "groups": groups,
-        "number_of_topics": len(catalogue),
         "chosen": chosen,
         "hours": forms.HOURS,
         "timezones": forms.timezones(),

@@ -1,5 +1,10 @@
-// Filter boxes on the sign-up and preferences pages: small courtesies, nothing depends on them.
+// Small courtesies on the sign-up and preferences pages; nothing depends on them.
 (() => {
+  // signup.js has put the browser's time zone there.
+  const zone = document.querySelector("select[data-guess]");
+  if (zone && zone.value === Intl.DateTimeFormat().resolvedOptions().timeZone) {
+    document.getElementById("zone-hint").textContent = "Found from your browser.";
+  }
   // After an answer to a keystroke, tell assistive technology whether the filter is wrong.
   document.addEventListener("htmx:afterSettle", () => {
     for (const caret of document.querySelectorAll(".filter .caret")) {
