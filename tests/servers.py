@@ -35,12 +35,17 @@ class Asked:
     headers: dict[str, str]
 
 
-class HuggingFaceServer:
-    """`GET /api/daily_papers?date=…&limit=…&p=…` with the recorded behaviour: bare list, default limit of 50, pages from 0.
+class _QuietServer(ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A client that gave up is part of the tests."""
 
-    `days` maps listing day to entries; a day that is missing answers an empty list. `replies` are given out first,
-    one per request. With `etags`, unchanged lists answer 304. `honours_limit` and `honours_page` switch those parameters
-    off, as old versions of the API had it.
+
+class HuggingFaceServer:
+    """`GET /api/daily_papers?date=…&limit=…&p=…` as recorded: a bare list, 50 by default, pages from 0.
+
+    `days` maps listing day to entries; a day that is missing answers an empty list. `replies` are given out
+    first, one per request. With `etags`, unchanged lists answer 304. `honours_limit` and `honours_page`
+    switch those parameters off, as old versions of the API had it.
     """
 
     def __init__(self) -> None:
@@ -50,9 +55,8 @@ class HuggingFaceServer:
         self.etags = False
         self.honours_limit = True
         self.honours_page = True
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
-        self._server.handle_error = lambda request, address: None  # type: ignore[method-assign]  # a client that gave up
 
     @property
     def url(self) -> str:
@@ -100,7 +104,11 @@ class HuggingFaceServer:
                 headers = dict(reply.headers)
                 if reply.delay_seconds:
                     time.sleep(reply.delay_seconds)
-                if body and "Content-Encoding" not in headers and "gzip" in asked.headers.get("accept-encoding", ""):
+                if (
+                    body
+                    and "Content-Encoding" not in headers
+                    and "gzip" in asked.headers.get("accept-encoding", "")
+                ):
                     body = gzip.compress(body, 1)
                     headers["Content-Encoding"] = "gzip"
                 self.send_response(reply.status)
@@ -131,7 +139,9 @@ def huggingface_server() -> Iterator[HuggingFaceServer]:
         server.stop()
 
 
-def entry(arxiv_id: str, *, day: date, votes: int = 3, edit: Callable[[dict[str, Any]], None] | None = None) -> dict[str, Any]:
+def entry(
+    arxiv_id: str, *, day: date, votes: int = 3, edit: Callable[[dict[str, Any]], None] | None = None
+) -> dict[str, Any]:
     """One entry in today's format, its content invented. `edit` changes it in place."""
     midnight = f"{day.isoformat()}T00:00:00.000Z"
     result: dict[str, Any] = {

@@ -1,9 +1,10 @@
 """From a source to stored papers: which days to ask for, asking, parsing, ingesting, and when to ask next.
 
-A day's list is filled and voted on while the day lasts and gains votes for some days more, so days are read again:
+A day's list is filled and voted on while the day lasts and gains votes for some days more, so days are read
+again:
 
-- today and yesterday at every run: hourly, and three minutes after midnight UTC, so that the day that just ended is
-  settled before its edition opens at half past;
+- today and yesterday at every run: hourly, and three minutes after midnight UTC, so that the day that just
+  ended is settled before its edition opens at half past;
 - the two days before those every six hours;
 - days of the last fortnight that were never read (a new installation, or one that was switched off): once.
 """
@@ -57,7 +58,7 @@ class Filled:
 
 
 def sources(name: str | None = None) -> list[Source]:
-    """The enabled sources that can be fetched, or the one of that name, enabled or not. Raises UnknownSource."""
+    """The enabled sources that can be fetched, or that one even if disabled. Raises UnknownSource."""
     able = Source.objects.filter(kind__in=_READERS).order_by("slug")
     if name is None:
         return list(able.filter(enabled=True))
@@ -67,7 +68,7 @@ def sources(name: str | None = None) -> list[Source]:
     raise UnknownSource(f"There is no source {name!r} that can be fetched. There are: {names}.")
 
 
-# --- one day ------------------------------------------------------------------------------------------------------
+# --- one day ------------------------------------------------------------------------------------------------
 
 
 def fetch_day(source: Source, day: date, *, now: datetime, client: Client | None = None) -> Ingested:
@@ -130,8 +131,8 @@ def _fetch_huggingface_day(source: Source, day: date, *, now: datetime, client: 
 def _pages(address: str, day: date, first: Answer, client: Client) -> list[tuple[Answer, Parsed]]:
     """The pages of a day's list that brought something, from the first one on.
 
-    Asks on until a page brings nothing new: how long a page is says nothing about the end. A server that stops at its
-    default of 50 and knows no `p` is asked for more at once.
+    Asks on until a page brings nothing new: how long a page is says nothing about the end. A server that
+    stops at its default of 50 and knows no `p` is asked for more at once.
     """
     page = _parsed(first, day)
     pages = [(first, page)]
@@ -160,12 +161,13 @@ def _parsed(answer: Answer, day: date) -> Parsed:
         return huggingface.parse(answer.body, day)
     except NotAList as error:
         raise SourceError(
-            f"The answer is {error} (GET {answer.url}). Check HUGGINGFACE_URL: it is the address's root, without the path."
+            f"The answer is {error} (GET {answer.url}). Check HUGGINGFACE_URL: it is the root of "
+            "the address, without the path."
         ) from error
 
 
 def _may_be_empty(day: date, now: datetime) -> bool:
-    """Papers cannot be submitted on weekends (huggingface_hub issue 2745), nor on a day that has hardly begun."""
+    """Nobody can submit papers on weekends (huggingface_hub issue 2745), nor on a day that hardly began."""
     return day.weekday() >= 5 or day >= now.astimezone(UTC).date()
 
 
@@ -186,14 +188,14 @@ def _note_failure(source: Source, day: date, error: SourceError, *, now: datetim
 _READERS: dict[Source.Kind, Callable[..., Ingested]] = {Source.Kind.HUGGINGFACE: _fetch_huggingface_day}
 
 
-# --- what is due --------------------------------------------------------------------------------------------------
+# --- what is due --------------------------------------------------------------------------------------------
 
 
 def fetch_due(*, now: datetime, client: Client | None = None) -> list[Ingested]:
     """Read every source whose time has come, and note when each is next. Beat pokes this every minute.
 
-    One conditional UPDATE claims a source, so two workers never read it at once. A source that fails is asked again
-    after 5, 10, 20, 40, then 60 minutes, or when it says; the others are not affected.
+    One conditional UPDATE claims a source, so two workers never read it at once. A source that fails is asked
+    again after 5, 10, 20, 40, then 60 minutes, or when it says; the others are not affected.
     """
     done: list[Ingested] = []
     for source in Source.objects.due(now).filter(kind__in=_READERS).order_by("next_fetch_at", "pk"):
@@ -249,15 +251,16 @@ def _next_after_failure(source: Source, error: SourceError, *, now: datetime) ->
     return max(own, error.retry_at) if error.retry_at else own
 
 
-# --- at the start -------------------------------------------------------------------------------------------------
+# --- at the start -------------------------------------------------------------------------------------------
 
 
 def first_fill(*, now: datetime, days: int = FILL_DAYS, client: Client | None = None) -> Filled:
-    """Papers to show as soon as a service has started: from the source if it answers at once, else the bundled sample.
+    """Papers to show as soon as a service starts: from the source if it answers at once, else the sample.
 
-    Never delays the start: one attempt of at most 5 s, then the sample. A source that answers is read for at most
-    30 s, newest day first; what is missing then is left to the worker (`fetch_due`). With papers already there
-    nothing is asked: the worker refreshes them. Twice is safe; a sample that has aged is shifted to today again.
+    Never delays the start: one attempt of at most 5 s, then the sample. A source that answers is read for at
+    most 30 s, newest day first; what is missing then is left to the worker (`fetch_due`). With papers already
+    there nothing is asked: the worker refreshes them. Twice is safe; a sample that has aged is shifted to
+    today again.
     """
     source = Source.objects.get(slug="huggingface")
     if source.batches.filter(is_sample=False, fetched_at__isnull=False, parsed__gt=0).exists():

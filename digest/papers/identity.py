@@ -4,8 +4,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
-# https://info.arxiv.org/help/arxiv_identifier.html: YYMM.NNNNN since 2015, YYMM.NNNN since 2007-04, before that
-# archive[.SC]/YYMMNNN. The month is checked, so that a date or a price is not read as an id.
+# https://info.arxiv.org/help/arxiv_identifier.html: YYMM.NNNNN since 2015, YYMM.NNNN since 2007-04, before
+# that archive[.SC]/YYMMNNN. The month is checked, so that a date or a price is not read as an id.
 _ARXIV_ID = re.compile(
     r"(?:arxiv:\s*)?"
     r"(?:(?P<new>\d{2}(?:0[1-9]|1[0-2])\.\d{4,5})|(?P<archive>[a-z]+(?:-[a-z]+)*)(?:\.[a-z]{2})?/(?P<number>\d{2}(?:0[1-9]|1[0-2])\d{3}))"
@@ -97,7 +97,7 @@ def identify(*, arxiv_id: str = "", doi: str = "", url: str = "") -> Identity:
 
 
 def canonical_arxiv_id(text: str) -> str:
-    """The identifier in an arXiv id, URL or DOI without version and subject class: "2501.01234", "math/0309136".
+    """The arXiv id in an id, URL or DOI, without version and subject class: "2501.01234", "math/0309136".
 
     Also reads addresses of Hugging Face's and alphaXiv's pages. Ids are strings: 1001.1820 is not 1001.182.
     Raises NotAnArxivId. Source: https://info.arxiv.org/help/arxiv_identifier.html
@@ -151,10 +151,11 @@ def canonical_doi(text: str) -> str:
 
 
 def canonical_url(text: str) -> str:
-    """The address with what does not matter taken away: fragment, tracking parameters, default port, case of the host.
+    """The address without what does not matter: fragment, tracking parameters, default port, case of host.
 
     Kept apart on purpose: http and https become https (posts moved over the years), a trailing slash goes.
-    Raises NotAnAddress for anything but http and https, for names and passwords in it, and above 590 characters.
+    Raises NotAnAddress for anything but http and https, for names and passwords in it, and above 590
+    characters.
     """
     candidate = text.strip()
     try:

@@ -1,12 +1,13 @@
-"""The only writer of papers: one parsed list becomes papers, sightings and a batch that accounts for every entry.
+"""The only writer of papers: a list becomes papers, sightings and a batch that accounts for each entry.
 
-Idempotent: the same list again changes nothing but when it was read. Safe beside another run: all ingesting in one database
-goes one after the other (an advisory lock for the length of the transaction), so that what is looked up
-stays true until it is written. A batch costs a dozen queries, whatever the number of its papers.
+Idempotent: the same list again changes nothing but when it was read. Safe beside another run: all ingesting
+in one database goes one after the other (an advisory lock for the length of the transaction), so that what is
+looked up stays true until it is written. A batch costs a dozen queries, whatever the number of its papers.
 
 Merge order, where several sources speak of one paper (`_OWNERS`): title, abstract, authors and categories are
-arXiv's; votes, comments, organisation, code and project links, picture and machine summary are Hugging Face's. A source
-overwrites what sources behind it in that order have written, and fills what is empty; nothing known is ever emptied.
+arXiv's; votes, comments, organisation, code and project links, picture and machine summary are Hugging
+Face's. A source overwrites what sources behind it in that order have written, and fills what is empty;
+nothing known is ever emptied.
 """
 
 import json
@@ -16,7 +17,7 @@ from datetime import UTC, date, datetime
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Q
+from django.db.models import Max, Q
 
 from digest.models import Batch, Paper, SetAside, Sighting, Source
 from digest.papers.identity import Identity, NoIdentity, identify
@@ -58,7 +59,7 @@ _UPDATED_FIELDS = (
 
 @dataclass(frozen=True, kw_only=True)
 class Ingested:
-    """What one reading of a list did. `batch` has the same numbers, but counts `new` over all its readings."""
+    """What one reading of a list did. `batch` has the same numbers, but `new` is over all readings."""
 
     batch: Batch
     declared: int
@@ -91,8 +92,9 @@ def ingest(
 ) -> Ingested:
     """Store a list as the source's batch of `listing_day`.
 
-    Entries that cannot be read become SetAside rows; the rest is stored. The batch is settled when the day was
-    over (UTC) at `now`: the list may gain votes after that, not papers that matter. A sample is settled at once.
+    Entries that cannot be read become SetAside rows; the rest is stored. The batch is settled when the day
+    was over (UTC) at `now`: the list may gain votes after that, not papers that matter. A sample is settled
+    at once.
     """
     clean, rejected = _cleaned(parsed)
     with transaction.atomic():
@@ -163,11 +165,11 @@ def _is_over(day: date, now: datetime) -> bool:
     return now.astimezone(UTC).date() > day
 
 
-# --- reading ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def _cleaned(parsed: Parsed) -> tuple[dict[str, _Clean], list[Rejected]]:
-    """Records by key, in the list's order, and what could not be read. Two records of one paper: the first counts."""
+    """Records by key, in the list's order, and what could not be read. Of two equal ones the first."""
     clean: dict[str, _Clean] = {}
     rejected = list(parsed.rejected)
     for record in parsed.records:
@@ -177,7 +179,7 @@ def _cleaned(parsed: Parsed) -> tuple[dict[str, _Clean], list[Rejected]]:
             problem = f"Entry {record.position} cannot be told from others: {error}."
             rejected.append(Rejected(position=record.position, problem=problem, raw=record.raw))
             continue
-        title = readable(record.title)[:_LONGEST_TITLE]
+        title = _readable(record.title, _LONGEST_TITLE)
         if not title:
             problem = f"Entry {record.position} ({identity.key}) has no title once markup is taken away."
             rejected.append(Rejected(position=record.position, problem=problem, raw=record.raw))
@@ -188,29 +190,34 @@ def _cleaned(parsed: Parsed) -> tuple[dict[str, _Clean], list[Rejected]]:
     return clean, rejected
 
 
+def _readable(text: str, longest: int) -> str:
+    """Cut before it is cleaned too: nobody's text is half markup, and cleaning a hostile one takes time."""
+    return readable(text[: 2 * longest])[:longest].rstrip()
+
+
 def _fields(record: PaperRecord, title: str) -> dict[str, Any]:
-    authors = [name for name in (readable(author)[:_LONGEST_NAME] for author in record.authors) if name]
+    authors = [name for name in (_readable(author, _LONGEST_NAME) for author in record.authors) if name]
     return {
         "title": title,
-        "abstract": readable(record.abstract)[:_LONGEST_ABSTRACT],
+        "abstract": _readable(record.abstract, _LONGEST_ABSTRACT),
         "language": record.language,
         "authors": authors,
         "primary_category": record.primary_category[:20],
         "categories": [category[:20] for category in record.categories[:_MOST_CATEGORIES]],
         "published_at": record.published_at,
-        "organization": readable(record.organization)[:200],
-        "organization_handle": readable(record.organization_handle)[:100],
+        "organization": _readable(record.organization, 200),
+        "organization_handle": _readable(record.organization_handle, 100),
         "code_url": record.code_url,
         "project_url": record.project_url,
         "thumbnail_url": record.thumbnail_url,
-        "summary": readable(record.summary)[:_LONGEST_TITLE],
+        "summary": _readable(record.summary, _LONGEST_TITLE),
         "summary_source": record.summary_source[:100],
-        "keywords": [word for word in (readable(keyword)[:100] for keyword in record.keywords) if word],
+        "keywords": [word for word in (_readable(keyword, 100) for keyword in record.keywords) if word],
         "withdrawn_at": record.withdrawn_at,
     }
 
 
-# --- writing ------------------------------------------------------------------------------------------------------
+# --- writing ------------------------------------------------------------------------------------------------
 
 
 @dataclass(kw_only=True)
@@ -219,6 +226,7 @@ class _Known:
 
     paper: Paper
     kinds: set[str]
+    listed_on: dict[int, date]  # source id: the newest day under which it lists the paper
     is_other: bool  # the record's arXiv id or DOI belongs to yet another row
 
 
@@ -238,16 +246,16 @@ def _known(clean: dict[str, _Clean]) -> dict[str, _Known]:
             if paper.key in clean
             else arxiv_ids.get(paper.arxiv_id or "") or dois.get(paper.doi or "") or paper.key
         )
-        known[key] = _Known(paper=paper.canonical or paper, kinds=set(), is_other=key in known)
+        known[key] = _Known(paper=paper.canonical or paper, kinds=set(), listed_on={}, is_other=key in known)
     by_paper = {one.paper.pk: one for one in known.values()}
     said = (
         Sighting.objects.filter(paper__in=by_paper)
-        .order_by()
-        .values_list("paper_id", "source__kind")
-        .distinct()
+        .values_list("paper_id", "source_id", "source__kind")
+        .annotate(newest=Max("listing_day"))
     )
-    for paper_id, kind in said:
+    for paper_id, source_id, kind, newest in said:
         by_paper[paper_id].kinds.add(kind)
+        by_paper[paper_id].listed_on[source_id] = newest
     return known
 
 
@@ -327,9 +335,11 @@ def _merge(clean: _Clean, known: _Known, *, source: Source, listing_day: date, w
     """Take over what this source may say about a stored paper; True if that changed it."""
     paper, record = known.paper, clean.record
     before = {name: getattr(paper, name) for name in _UPDATED_FIELDS}
+    # Of a paper featured on two days the later list speaks; reading the earlier one again must not undo it.
+    is_newest = known.listed_on.get(source.pk, listing_day) <= listing_day
     for names, order in _OWNERS:
         rank = order.index(source.kind)
-        is_owner = all(order.index(kind) >= rank for kind in known.kinds)
+        is_owner = is_newest and all(order.index(kind) >= rank for kind in known.kinds)
         leader = names[0]
         if clean.fields[leader] and (is_owner or not getattr(paper, leader)):
             for name in names:
@@ -385,7 +395,7 @@ def _sightings(
 
 
 def _set_aside(rejected: Sequence[Rejected], *, batch: Batch, now: datetime) -> None:
-    """The batch's set-aside entries become those of this answer: an entry that was mended upstream is gone."""
+    """The batch's set-aside entries become those of this answer: one that was mended upstream is gone."""
     batch.set_aside.all().delete()
     SetAside.objects.bulk_create(
         SetAside(

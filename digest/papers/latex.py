@@ -1,14 +1,15 @@
 """LaTeX in titles and abstracts to readable Unicode, as far as one line of text can say it.
 
-    unlatex(r"$\\alpha$-RL with $1.58$-bit \\textbf{weights} at $10^{25}$ FLOP")  →  "α-RL with 1.58-bit weights at 10²⁵ FLOP"
+    unlatex(r"$\\alpha$-RL with $1.58$-bit \\textbf{weights} at $10^{25}$ FLOP")  →  "α-RL with 1.58-bit
+    weights at 10²⁵ FLOP"
 
-Two kinds of text come in. arXiv's is LaTeX as the authors typed it, with macros of their own. Hugging Face's went through
-a converter that takes `$` and most backslashes away but leaves the words: `1.6times`, `mathcal{O}`, `textbf{F}ine`,
-`~sheng2024hybridflow`, `\\1.4M` for one point four million dollars. Neither is ever refused: what is not understood loses
-its markup and keeps its letters.
+Two kinds of text come in. arXiv's is LaTeX as the authors typed it, with macros of their own. Hugging Face's
+went through a converter that takes `$` and most backslashes away but leaves the words: `1.6times`,
+`mathcal{O}`, `textbf{F}ine`, `~sheng2024hybridflow`, `\\1.4M` for one point four million dollars. Neither is
+ever refused: what is not understood loses its markup and keeps its letters.
 
-Symbols come from pylatexenc's tables; the reading is our own, because its parser, made for whole documents, takes
-`%` for a comment, `~` for a blank and `$5` for the start of a formula.
+Symbols come from pylatexenc's tables; the reading is our own, because its parser, made for whole documents,
+takes `%` for a comment, `~` for a blank and `$5` for the start of a formula.
 """
 
 import re
@@ -18,89 +19,117 @@ from functools import cache
 
 from pylatexenc.latex2text import get_default_latex_context_db
 
+
+def _names(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+# Nothing below has anything to do in a text without one of these.
 _ANY_MARKUP = re.compile(
-    r"[\\${}^_~]|``|''|--|times|infty|neq|leq|geq|approx|rac\{|rangle|propto|varepsilon|cdot| gg | ll "
+    r"[\\${}^_~]|``|''|--|times|infty|nabla|neq|leq|geq|approx|rac\{|angle|propto|varepsilon|cdot|gg|ll|rightarrow|ceil|floor"
+    r"|text(?:bf|it|tt|sc)|[A-Za-z]'e|'olya|[a-z]\"[aou]"
 )
 
-# --- what macros mean ---------------------------------------------------------------------------------------------
+# --- what macros mean ---------------------------------------------------------------------------------------
 
 # Font and size switches, spacing, and other things that a reader does not see.
-_NOTHING = frozenset(
+_NOTHING = _names(
     """
-    it em bf sc tt rm sl sf cal frak mit bfseries itshape slshape scshape ttfamily rmfamily sffamily normalfont mdseries
-    upshape boldmath unboldmath tiny scriptsize footnotesize small normalsize large Large LARGE huge Huge displaystyle
-    textstyle scriptstyle scriptscriptstyle limits nolimits left right big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr
-    Biggl Biggr bigm Bigm middle noindent indent centering raggedright par protect relax strut mathstrut null xspace
-    allowbreak nobreak nobreakdash nolinebreak linebreak smallskip medskip bigskip hfill vfill hfil break goodbreak
-    nonumber notag footnotemark maketitle mathop mathbin mathrel mathopen mathclose mathord smash
-    """.split()
+    it em bf sc tt rm sl sf cal frak mit bfseries itshape slshape scshape ttfamily rmfamily sffamily
+    normalfont mdseries upshape boldmath unboldmath tiny scriptsize footnotesize small normalsize large
+    Large LARGE huge Huge displaystyle textstyle scriptstyle scriptscriptstyle limits nolimits left right
+    big Big bigg Bigg bigl bigr Bigl Bigr biggl biggr Biggl Biggr bigm Bigm middle noindent indent
+    centering raggedright par protect relax strut mathstrut null xspace allowbreak nobreak nobreakdash
+    nolinebreak linebreak smallskip medskip bigskip hfill vfill hfil break goodbreak nonumber notag
+    footnotemark maketitle mathop mathbin mathrel mathopen mathclose mathord smash
+    """
 )
 # A macro and its argument that say nothing to a reader of the abstract.
-_NOTHING_WITH_ARGUMENT = frozenset(
+_NOTHING_WITH_ARGUMENT = _names(
     """
-    label ref eqref cref Cref autoref pageref nameref vspace hspace color pagecolor thanks index input include
-    bibliography bibliographystyle vskip hskip phantom hphantom vphantom includegraphics raisebox begin end
-    """.split()
+    label ref eqref cref Cref autoref pageref nameref vspace hspace color pagecolor thanks index input
+    include bibliography bibliographystyle vskip hskip phantom hphantom vphantom includegraphics raisebox
+    begin end
+    """
 )
 _CITATION = re.compile(r"(?:no|paren|text|auto|foot|full|super|smart|alt|al)?[cC]ite\w*")
 # name: which of its arguments is the text
 _ARGUMENT_OF = {
-    "textcolor": (2, 1), "colorbox": (2, 1), "fcolorbox": (3, 2), "foreignlanguage": (2, 1), "texorpdfstring": (2, 1),
-    "scalebox": (2, 1), "resizebox": (3, 2), "rotatebox": (2, 1), "hyperref": (1, 0), "parbox": (2, 1),
-    "overset": (2, 1), "underset": (2, 1), "stackrel": (2, 1), "SI": (2, 0), "multicolumn": (3, 2),
+    "textcolor": (2, 1), "colorbox": (2, 1), "fcolorbox": (3, 2), "foreignlanguage": (2, 1),
+    "texorpdfstring": (2, 1), "scalebox": (2, 1), "resizebox": (3, 2), "rotatebox": (2, 1),
+    "hyperref": (1, 0), "parbox": (2, 1), "overset": (2, 1), "underset": (2, 1), "stackrel": (2, 1),
+    "SI": (2, 0), "multicolumn": (3, 2),
 }  # fmt: skip
 _WORDS = {
-    "eg": "e.g.", "ie": "i.e.", "etc": "etc.", "etal": "et al.", "vs": "vs.", "cf": "cf.", "wrt": "w.r.t.", "aka": "a.k.a.",
-    "LaTeX": "LaTeX", "TeX": "TeX", "BibTeX": "BibTeX", "newline": " ", "quad": " ", "qquad": " ", "enspace": " ",
-    "thinspace": " ", "space": " ", "item": "• ", "and": ", ", "cr": " ", "S": "§", "P": "¶", "deg": "°", "degree": "°",
-    "textdegree": "°", "copyright": "©", "pounds": "£", "dag": "†", "ddag": "‡", "ldots": "…", "dots": "…", "dotsc": "…",
-    "dotsb": "⋯", "cdots": "⋯", "textellipsis": "…", "slash": "/", "textbar": "|", "textless": "<", "textgreater": ">",
-    "lbrace": "{", "rbrace": "}", "lbrack": "[", "rbrack": "]", "langle": "⟨", "rangle": "⟩", "vert": "|", "Vert": "‖",
-    "mid": "|", "colon": ":", "lt": "<", "gt": ">", "prime": "′", "textasciitilde": "~", "textasciicircum": "^",
-    "textunderscore": "_", "textbackslash": "", "backslash": "", "infinity": "∞", "eps": "ε", "textquotesingle": "'",
-    "iff": "⇔", "implies": "⇒", "to": "→", "gets": "←", "le": "≤", "ge": "≥", "ne": "≠", "epsilon": "ε",
-    "varepsilon": "ε", "phi": "φ", "varphi": "φ", "vartheta": "ϑ", "varrho": "ϱ", "star": "⋆", "ast": "*", "bullet": "•",
-    "checkmark": "✓", "cmark": "✓", "xmark": "✗", "ell": "ℓ", "hbar": "ħ", "sim": "~", "backsim": "~", "textmu": "μ",
-    "circ": "∘", "bigcirc": "◯", "setminus": "∖", "smallsetminus": "∖", "choose": " choose ", "over": "/", "bmod": " mod ",
-    "lnot": "¬", "land": "∧", "lor": "∨", "owns": "∋", "textregistered": "®", "texttrademark": "™",
-    "sharp": "♯", "flat": "♭", "triangle": "△", "square": "□", "Box": "□", "blacksquare": "■", "qed": "∎",
-    "bigstar": "★", "tick": "✓", "imath": "ı", "jmath": "ȷ", "lVert": "‖", "rVert": "‖", "lvert": "|", "rvert": "|",
+    "eg": "e.g.", "ie": "i.e.", "etc": "etc.", "etal": "et al.", "vs": "vs.", "cf": "cf.", "wrt": "w.r.t.",
+    "aka": "a.k.a.", "LaTeX": "LaTeX", "TeX": "TeX", "BibTeX": "BibTeX", "newline": " ", "quad": " ",
+    "qquad": " ", "enspace": " ", "thinspace": " ", "space": " ", "item": "• ", "and": ", ", "cr": " ",
+    "S": "§", "P": "¶", "deg": "°", "degree": "°", "textdegree": "°", "copyright": "©", "pounds": "£",
+    "dag": "†", "ddag": "‡", "ldots": "…", "dots": "…", "dotsc": "…", "dotsb": "⋯", "cdots": "⋯",
+    "textellipsis": "…", "slash": "/", "textbar": "|", "textless": "<", "textgreater": ">", "lbrace": "{",
+    "rbrace": "}", "lbrack": "[", "rbrack": "]", "langle": "⟨", "rangle": "⟩", "vert": "|", "Vert": "‖",
+    "mid": "|", "colon": ":", "lt": "<", "gt": ">", "prime": "′", "textasciitilde": "~",
+    "textasciicircum": "^", "textunderscore": "_", "textbackslash": "", "backslash": "", "infinity": "∞",
+    "eps": "ε", "textquotesingle": "'", "iff": "⇔", "implies": "⇒", "to": "→", "gets": "←", "le": "≤",
+    "ge": "≥", "ne": "≠", "epsilon": "ε", "varepsilon": "ε", "phi": "φ", "varphi": "φ", "vartheta": "ϑ",
+    "varrho": "ϱ", "star": "⋆", "ast": "*", "bullet": "•", "checkmark": "✓", "cmark": "✓", "xmark": "✗",
+    "ell": "ℓ", "hbar": "ħ", "sim": "~", "backsim": "~", "textmu": "μ", "circ": "∘", "bigcirc": "◯",
+    "setminus": "∖", "smallsetminus": "∖", "choose": " choose ", "over": "/", "bmod": " mod ", "lnot": "¬",
+    "land": "∧", "lor": "∨", "owns": "∋", "textregistered": "®", "texttrademark": "™", "sharp": "♯",
+    "flat": "♭", "triangle": "△", "square": "□", "Box": "□", "blacksquare": "■", "qed": "∎",
+    "bigstar": "★", "tick": "✓", "imath": "ı", "jmath": "ȷ", "lVert": "‖", "rVert": "‖", "lvert": "|",
+    "rvert": "|",
 }  # fmt: skip
 # Letters of other alphabets: TeX swallows the blank behind them (`\o stergaard`).
 _LETTERS = {
-    "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ", "aa": "å", "AA": "Å",
-    "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "th": "þ", "TH": "Þ", "dj": "đ", "DJ": "Đ", "ng": "ŋ", "NG": "Ŋ",
+    "o": "ø", "O": "Ø", "l": "ł", "L": "Ł", "ss": "ß", "ae": "æ", "AE": "Æ", "oe": "œ", "OE": "Œ",
+    "aa": "å", "AA": "Å", "i": "ı", "j": "ȷ", "dh": "ð", "DH": "Ð", "th": "þ", "TH": "Þ", "dj": "đ",
+    "DJ": "Đ", "ng": "ŋ", "NG": "Ŋ",
 }  # fmt: skip
-_FUNCTIONS = frozenset(
+_FUNCTIONS = _names(
     """
-    log ln lg exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth max min sup inf lim limsup liminf arg
-    argmax argmin det dim gcd deg hom ker Pr mod softmax sign poly polylog tr rank diag var
-    """.split()
+    log ln lg exp sin cos tan cot sec csc arcsin arccos arctan sinh cosh tanh coth max min sup inf lim
+    limsup liminf arg argmax argmin det dim gcd deg hom ker Pr mod softmax sign poly polylog tr rank diag
+    var
+    """
 ) - {"deg"}
-_BLACKBOARD = {"R": "ℝ", "N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ", "P": "ℙ", "H": "ℍ", "E": "𝔼", "F": "𝔽"}
+_BLACKBOARD = {"R": "ℝ", "N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ", "P": "ℙ", "H": "ℍ"}
+_FONTS = _names(
+    """
+    mathcal mathrm mathbf mathit mathsf mathtt mathscr mathfrak mathnormal boldsymbol bm pmb bold text
+    mbox hbox fbox textrm textbf textit texttt textsc textsf textsl textup textmd textnormal emph
+    underline overline uline ensuremath operatorname
+    """
+)
 _BLACKBOARD_FONTS = {"mathbb", "Bbb", "mathds", "mathbbm"}
 _ACCENTS = {
-    "'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "=": "\u0304", ".": "\u0307",
-    "u": "\u0306", "v": "\u030c", "H": "\u030b", "c": "\u0327", "d": "\u0323", "b": "\u0331", "r": "\u030a", "k": "\u0328",
-    "t": "\u0361", "hat": "\u0302", "widehat": "\u0302", "check": "\u030c", "tilde": "\u0303", "widetilde": "\u0303",
-    "acute": "\u0301", "grave": "\u0300", "dot": "\u0307", "ddot": "\u0308", "breve": "\u0306", "bar": "\u0304",
-    "vec": "\u20d7", "mathring": "\u030a",
+    "'": "\u0301", "`": "\u0300", "^": "\u0302", '"': "\u0308", "~": "\u0303", "=": "\u0304",
+    ".": "\u0307", "u": "\u0306", "v": "\u030c", "H": "\u030b", "c": "\u0327", "d": "\u0323",
+    "b": "\u0331", "r": "\u030a", "k": "\u0328", "t": "\u0361", "hat": "\u0302", "widehat": "\u0302",
+    "check": "\u030c", "tilde": "\u0303", "widetilde": "\u0303", "acute": "\u0301", "grave": "\u0300",
+    "dot": "\u0307", "ddot": "\u0308", "breve": "\u0306", "bar": "\u0304", "vec": "\u20d7",
+    "mathring": "\u030a",
 }  # fmt: skip
 _ESCAPED = {
-    "%": "%", "&": "&", "$": "$", "#": "#", "_": "_", "{": "{", "}": "}", "|": "‖", " ": " ", ",": " ", ";": " ", ":": " ",
-    ">": " ", "!": "", "-": "", "/": "", "@": "", "(": "", ")": "", "[": " ", "]": " ", "\\": " ", "\n": " ", "+": "", "<": "",
-    "*": "",
+    "%": "%", "&": "&", "$": "$", "#": "#", "_": "_", "{": "{", "}": "}", "|": "‖", " ": " ", ",": " ",
+    ";": " ", ":": " ", ">": " ", "!": "", "-": "", "/": "", "@": "", "(": "", ")": "", "[": " ", "]": " ",
+    "\\": " ", "\n": " ", "+": "", "<": "", "*": "",
 }  # fmt: skip
 _DING = {"51": "✓", "52": "✓", "55": "✗", "56": "✗", "72": "★"}
 _FRACTIONS = {"frac", "tfrac", "dfrac", "cfrac", "nicefrac", "sfrac", "flatfrac"}
 
+# What a fraction shows without parentheses: a number, a word, a letter with its index.
+_SIMPLE_OPERAND = re.compile(r"[\d.]*|[A-Za-z]{3,}|√?[^\W\d_](?:_\w)?[²³¹⁰⁴-⁹₀-₉′]*|∞|\([^()]*\)")
+
 _SUPERSCRIPTS = dict(zip("0123456789+-−=()n", "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁻⁼⁽⁾ⁿ", strict=True))
 _SUBSCRIPTS = dict(zip("0123456789+-−=", "₀₁₂₃₄₅₆₇₈₉₊₋₋₌", strict=True))
 
-_LOST_GREEK = """
-    alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau phi varphi
-    chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
-""".split()
+_LOST_GREEK = _names(
+    """
+    alpha beta gamma delta epsilon varepsilon zeta eta theta iota kappa lambda mu nu xi pi rho sigma tau
+    phi varphi chi psi omega Gamma Delta Theta Lambda Xi Pi Sigma Phi Psi Omega
+    """
+)
 
 
 @cache
@@ -115,7 +144,7 @@ def _symbols() -> dict[str, str]:
     return table | _WORDS
 
 
-# --- reading ------------------------------------------------------------------------------------------------------
+# --- reading ------------------------------------------------------------------------------------------------
 
 
 def unlatex(text: str) -> str:
@@ -128,7 +157,10 @@ def unlatex(text: str) -> str:
     text = _formulas(text)
     text = _Reader(text, math=False).read()
     text = _lost_words(text)
-    return _typography(_with_addresses(text, addresses))
+    return _with_addresses(_typography(text), addresses)
+
+
+_PLAIN = re.compile(r"[^\\{}$^_]+")
 
 
 class _Reader:
@@ -140,6 +172,7 @@ class _Reader:
         self._math = math
         self._depth = depth
         self._out: list[str] = []
+        self._closing = _closing_braces(text)
 
     def read(self) -> str:
         while self._at < len(self._text):
@@ -152,9 +185,9 @@ class _Reader:
                 self._at += 1
             elif character in "^_":
                 self._script(character)
-            else:
-                self._write(character)
-                self._at += 1
+            elif plain := _PLAIN.match(self._text, self._at):
+                self._write(plain.group())
+                self._at = plain.end()
         return "".join(self._out)
 
     def _write(self, text: str) -> None:
@@ -181,23 +214,17 @@ class _Reader:
         return _Reader(text, math=self._math, depth=self._depth + 1).read()
 
     def _group(self) -> str:
-        """The inside of the group that begins here; of an unclosed one, what follows the brace up to the end."""
-        depth = 0
+        """The inside of the group that begins here; of an unclosed one only the brace is passed."""
         start = self._at
-        while self._at < len(self._text):
-            character = self._text[self._at]
-            if character == "\\":
-                self._at += 2
-                continue
-            depth += (character == "{") - (character == "}")
+        end = self._closing.get(start)
+        if end is None:  # unclosed: only the brace goes
             self._at += 1
-            if depth == 0:
-                return self._text[start + 1 : self._at - 1]
-        self._at = start + 1  # unclosed: only the brace goes
-        return ""
+            return ""
+        self._at = end + 1
+        return self._text[start + 1 : end]
 
     def _argument(self) -> str | None:
-        """A macro's argument: a group, or one character or macro; None where only a blank or the end follows."""
+        """A macro's argument: a group, or one character or macro; None where nothing but a blank follows."""
         start = self._at
         while self._next().isspace():
             self._at += 1
@@ -252,16 +279,20 @@ class _Reader:
             return self._one_of_several
         if name in _BLACKBOARD_FONTS:
             return self._blackboard
+        if name in _FONTS and (self._math or name.startswith("math") or self._next() == "{"):
+            return self._operator if name in ("operatorname", "text", "mathrm") and self._math else self._font
         if name in _ACCENTS:
             return self._accent
         if name in _FUNCTIONS:
             return self._function
-        return {
-            "href": self._link, "url": self._address, "sqrt": self._root, "binom": self._binomial, "tbinom": self._binomial,
-            "dbinom": self._binomial, "footnote": self._footnote, "pmod": self._modulo, "not": self._not, "ding": self._ding,
-            "textsuperscript": self._raised, "textsubscript": self._lowered, "char": self._character,
-            "unicode": self._character, "operatorname": self._operator, "xrightarrow": self._long_arrow,
-        }.get(name)  # fmt: skip
+        own = {
+            "href": self._link, "url": self._address, "footnote": self._footnote, "sqrt": self._root,
+            "binom": self._binomial, "tbinom": self._binomial, "dbinom": self._binomial,
+            "pmod": self._modulo, "not": self._not, "ding": self._ding, "xrightarrow": self._long_arrow,
+            "textsuperscript": self._raised, "textsubscript": self._lowered,
+            "char": self._character, "unicode": self._character,
+        }  # fmt: skip
+        return own.get(name)
 
     def _escaped(self) -> None:
         escaped = self._text[self._at + 1 : self._at + 2]
@@ -274,12 +305,14 @@ class _Reader:
             self._write(_ESCAPED.get(escaped, escaped))
 
     def _nothing(self, name: str) -> None:
-        if name in ("left", "right") and self._next() == ".":
-            self._at += 1
-        elif name not in ("left", "right") and not name.startswith(("big", "Big")) and self._next() == " ":
+        # \left. stands for no delimiter at all; \bf swallows the blank behind it.
+        is_delimiter = name in ("left", "right")
+        is_switch = not is_delimiter and not name.startswith(("big", "Big"))
+        if (is_delimiter and self._next() == ".") or (is_switch and self._next() == " "):
             self._at += 1
         self._drop_empty_group()
-        self._option() if name in ("linebreak", "nolinebreak") else None
+        if name in ("linebreak", "nolinebreak"):
+            self._option()
 
     def _drop_empty_group(self) -> None:
         if self._text.startswith("{}", self._at):
@@ -299,7 +332,7 @@ class _Reader:
 
     def _fraction(self, name: str) -> None:
         parts = [self._inside(self._argument() or "").strip() for _ in range(2)]
-        top, bottom = (part if re.fullmatch(r"[\w.√∞]*|\(.*\)", part) else f"({part})" for part in parts)
+        top, bottom = (part if _SIMPLE_OPERAND.fullmatch(part) else f"({part})" for part in parts)
         self._word(f"{top}/{bottom}" if top and bottom else top or bottom)
 
     def _one_of_several(self, name: str) -> None:
@@ -313,8 +346,6 @@ class _Reader:
 
     def _blackboard(self, name: str) -> None:
         letters = self._inside(self._argument() or "").strip()
-        if letters == "1":
-            letters = "𝟙"
         self._write(
             "".join(_BLACKBOARD.get(letter, letter) for letter in letters) if len(letters) <= 2 else letters
         )
@@ -348,11 +379,15 @@ class _Reader:
     def _function(self, name: str) -> None:
         self._word(name)
 
+    def _font(self, name: str) -> None:
+        self._write(self._inside(self._argument() or ""))
+
     def _operator(self, name: str) -> None:
         self._word(self._inside(self._argument() or ""))
 
     def _symbol(self, symbol: str) -> None:
-        # TeX needs the blank behind a control word, and a reader not: \ell _1, 10 \% stay; "\beta -VAE" is β-VAE.
+        # TeX needs the blank behind a control word, and a reader not: \ell _1, 10 \% stay; "\beta -VAE" is
+        # β-VAE.
         if self._next() == " " and re.compile(r" [-_^]").match(self._text, self._at):
             self._at += 1
         self._drop_empty_group()
@@ -373,7 +408,7 @@ class _Reader:
         degree = self._option()
         inside = self._inside(self._argument() or "").strip()
         sign = {"3": "∛", "4": "∜"}.get(degree, "√")
-        self._write(sign + (inside if len(inside) == 1 or inside.isdigit() else f"({inside})"))
+        self._write(sign + (inside if len(inside) <= 1 or inside.isdigit() else f"({inside})"))
 
     def _binomial(self, name: str) -> None:
         top, bottom = (self._inside(self._argument() or "").strip() for _ in range(2))
@@ -420,7 +455,8 @@ class _Reader:
 
     def _unknown(self, name: str) -> None:
         """A macro of the authors' own, mostly their method's name; with an argument, mostly a font for it."""
-        self._option() if re.compile(r"\[[^\]]{0,60}\]\{").match(self._text, self._at) else None
+        if re.compile(r"\[[^\]]{0,60}\]\{").match(self._text, self._at):
+            self._option()
         argument = self._braced()
         if argument and argument.strip():
             self._write(self._inside(argument))
@@ -432,7 +468,10 @@ class _Reader:
     def _script(self, sign: str) -> None:
         last = self._last()
         following = self._text[self._at + 1 : self._at + 2]
-        attached = bool(last) and not last.isspace() and bool(following) and not following.isspace()
+        # A formula may begin with a script: F$_1$ belongs to the F before it.
+        attached = (
+            (not last.isspace() if last else self._math) and bool(following) and not following.isspace()
+        )
         if sign == "_":
             # Outside a formula most underscores belong to names: mini_sudoku. β_1 and H_{in} do not.
             attached = attached and (self._math or following in "{\\" or self._is_lone_letter(following))
@@ -447,18 +486,32 @@ class _Reader:
             argument = digits.group()
         else:
             argument = self._argument() or ""
+            if argument.startswith("\\") and self._next() == "{":  # x_\text{max}
+                argument += f"{{{self._group()}}}"
         inside = self._inside(argument).strip()
         self._write(_raised(inside) if sign == "^" else _lowered(inside))
 
     def _is_lone_letter(self, following: str) -> bool:
         """β_1, C_Phi: one letter before, and a digit or the name of a Greek letter behind."""
-        before = "".join(self._out)[-2:]
+        before = "".join(self._out[-2:])[-2:]
         lone = len(before) < 2 or not (before[0].isalnum() or before[0] in "_-./")
         return (
             lone
             and before[-1:].isalpha()
             and (following.isdigit() or bool(_GREEK_NAME.match(self._text, self._at + 1)))
         )
+
+
+def _closing_braces(text: str) -> dict[int, int]:
+    """Where each group ends, by where it begins: in one pass, so that nesting costs only length."""
+    closing: dict[int, int] = {}
+    open_at: list[int] = []
+    for brace in re.finditer(r"\\.|[{}]", text, re.DOTALL):
+        if brace.group() == "{":
+            open_at.append(brace.start())
+        elif brace.group() == "}" and open_at:
+            closing[open_at.pop()] = brace.start()
+    return closing
 
 
 def _raised(inside: str) -> str:
@@ -484,7 +537,8 @@ def _lowered(inside: str) -> str:
 def _script(sign: str, inside: str) -> str:
     if not inside:
         return ""
-    return sign + (inside if inside.isalnum() or len(inside) == 1 else f"({inside})")
+    is_whole = len(inside) == 1 or re.fullmatch(r"[\w.]+|\([^()]*\)", inside)
+    return sign + (inside if is_whole else f"({inside})")
 
 
 def _labelled(address: str, label: str) -> str:
@@ -498,7 +552,7 @@ def _labelled(address: str, label: str) -> str:
     return f"{label} ({address})"
 
 
-# --- before and after ---------------------------------------------------------------------------------------------
+# --- before and after ---------------------------------------------------------------------------------------
 
 _ADDRESS = re.compile(r"(?:https?://|www\.)(?:\\[_%#&~]|[^\s{}\\$<>\"“”\ue000\ue001])+")
 # An address and, in braces, the label that a converter left of \href{address}{label}.
@@ -548,6 +602,17 @@ _ATE_BACKSLASH = (
 )
 
 
+# Fr'echet and Schr"odinger: \' and \" without their backslash, in the middle of a name. "they're" is none.
+_LOST_ACCENT = re.compile(
+    r"(?<=[A-Za-z]{2})'(?=e[a-z]{3})|(?<=\bL)'(?=evy)|(?<=\bR)'(?=enyi)|(?<=\bB)'(?=ezier)|(?<=\bP)'(?=olya)|(?<=oincar)'(?=e\b)"
+    r"|(?<=[A-Za-z])\"(?=[aou][a-z]{2})"
+)
+
+
+def _accented(match: re.Match[str]) -> str:
+    return f"\\{match.group()}"
+
+
 def _repaired(text: str) -> str:
     """Mangled markup as LaTeX again, where there is one way to read it."""
     for pattern, replacement in _ATE_BACKSLASH:
@@ -558,14 +623,18 @@ def _repaired(text: str) -> str:
     text = re.sub(r"\\\$\s?(?=\d)|\\(?=\d)", "\ue002", text)  # \$1.4M, and \1.4M, which was \$1.4M
     if re.search(r"\\\"[\s.,;:)]|\\\"$", text):  # \"quoted\": string escapes, not diaereses
         text = text.replace('\\"', '"')
+    text = _LOST_ACCENT.sub(_accented, text)
     return re.sub(r"(?<=\s)%\s(?=[A-Z])", "", text)  # a comment's sign, its line break gone
 
 
 def _without_ties(text: str) -> str:
     """`~` as TeX means it, with the citation it mostly leads to."""
+    if "~" not in text and "\\" not in text:
+        return text
     text = re.sub(r"\s*~\s*(?=\\(?:no|paren|text|auto|foot|full|super|alt|al)?[cC]ite)", "", text)
     text = re.sub(r"\s*\\\(?(?:no|paren|text)?[cC]ite[a-zA-Z]*\*?(?:\[[^\]]*\])*\{[^{}]*\}", "", text)
-    # The key of a citation that lost its macro: ~sheng2024hybridflow, ~2023opencompass; of a reference: ~sec:results.
+    # The key of a citation that lost its macro: ~sheng2024hybridflow, ~2023opencompass; of a reference:
+    # ~sec:results.
     text = re.sub(
         r"\s?~(?:[a-z][a-z-]*(?:19|20)\d\d[a-z0-9_-]*|(?:19|20)\d\d[a-z]{3,}\w*|(?:sec|fig|tab|eq|app|alg):[\w:-]+)",
         "",
@@ -573,7 +642,7 @@ def _without_ties(text: str) -> str:
     )
     text = re.sub(r"\\~(?=\d)", "~", text)  # \~8B
     text = re.sub(r"(?<![\s(\[/\\0-9])~|(?<=\d)~(?!\d)", " ", text)
-    return re.sub(r"(?:(?<=\s)|^)~(?![\d$.\\\ue002])|(?<=[(\[])~(?![\d$.\\\ue002])", "", text)
+    return re.sub(r"(?:(?<=\s)|^)~(?!\s?[\d$.\\\ue002])|(?<=[(\[])~(?!\s?[\d$.\\\ue002])", "", text)
 
 
 _INLINE = re.compile(
@@ -620,8 +689,8 @@ def _shielded(text: str) -> str:
 def _is_formula(inside: str, behind: str) -> bool:
     """Whether `$…$` is a formula rather than two sums of money.
 
-    Pandoc's rule (MANUAL, tex_math_dollars): no blank inside either dollar, no digit behind the second. Formulas
-    that break it carry LaTeX.
+    Pandoc's rule (MANUAL, tex_math_dollars): no blank inside either dollar, no digit behind the second.
+    Formulas that break it carry LaTeX.
     """
     if re.search(r"[\\^_]|textbf\{|mathcal", inside):
         return True
@@ -647,27 +716,20 @@ def _greek_words(text: str) -> str:
 
 # Symbols' names that are no English words, as a converter leaves them when it takes the backslash.
 _LOST_SYMBOL = re.compile(
-    r"(?<![A-Za-z_.\-/])(infty|nabla|neq|leq|geq|propto|varepsilon|langle|rangle|rightarrow|Rightarrow|leftrightarrow|cdot|approx|otimes|oplus|subseteq|forall)"
-    r"(?=$|[\s\d,.;:)\]^=<>*+-]|[A-Z]{3})"
+    r"(?<![A-Za-z_.\-/])(infty|nabla|neq|leq|geq|propto|varepsilon|langle|rangle|rightarrow|Rightarrow|leftrightarrow|cdot|approx|otimes|oplus|subseteq|forall|lceil|rceil|lfloor|rfloor)"
+    r"(?=$|[\s\d,.;:)\]^=<>*+²³¹⁰-₎-]|[A-Z]{3})"
 )
-_LOST_BETWEEN = re.compile(
-    r"(?<![^\s(])([A-Za-zα-ωΑ-Ω]|\S*[₀-₉⁰-⁹)}])\s(gg|ll|times|circ|sim|in|to)\s(?=[A-Za-zα-ωΑ-Ω][_₀-₉⁰-⁹(]|[A-Zα-ωΑ-Ω](?![A-Za-z])|\S*[_{}^])"
-)
+_LOST_BETWEEN = re.compile(r"(?<!\S)([A-Za-zα-ωΑ-Ω])\s(gg|ll)\s(?=[A-Za-zα-ωΑ-Ω]{1,4}\b)")
 
 
 def _lost_words(text: str) -> str:
-    text = re.sub(r"(?<=[\d)])\s?times(?![a-z])(?=\S|$| \d| [a-zA-Z])", _times, text)
+    text = re.sub(r"(?<=\d)timessim(?=\d)", "×~", text)
+    text = re.sub(r"(?<=[\d)])\s?times(?![a-z])", _times, text)
+    text = re.sub(r"(?<=_[a-z])rightarrow(?=\s)", " →", text)
     text = re.sub(r"(?<=\d)\s?(rightarrow|sim|pm|approx)\s?(?=\d)", lambda match: _symbols()[match[1]], text)
-    text = _LOST_SYMBOL.sub(lambda match: "≈" if match[1] == "approx" else _symbols()[match[1]], text)
-    text = re.sub(
-        _LOST_BETWEEN,
-        lambda match: (
-            match.group()
-            if match[2] in ("in", "to", "times", "sim")
-            else f"{match[1]} {_symbols()[match[2]]} "
-        ),
-        text,
-    )
+    text = _LOST_SYMBOL.sub(lambda match: _symbols()[match[1]], text)
+    text = _LOST_BETWEEN.sub(lambda match: f"{match[1]} {_symbols()[match[2]]} ", text)
+    text = re.sub(r"\btext(?:bf|it|tt|sc) (?=[A-Z])", "", text)
     return re.sub(
         r"(?<![A-Za-z\d])([A-Z])_([A-Z][a-z]+)(?![a-z])", lambda m: f"{m[1]}_{_greek_words(m[2])}", text
     )
@@ -675,13 +737,13 @@ def _lost_words(text: str) -> str:
 
 def _times(match: re.Match[str]) -> str:
     # "1.6times" lost a backslash; "3 times" is English unless a number follows.
-    if match.group().startswith(" ") and not re.match(r"\s?\d", match.string[match.end() :]):
-        return match.group()
+    if match.group()[0].isspace():
+        return " ×" if re.match(r"\s\d", match.string[match.end() :]) else match.group()
     return "×"
 
 
 def _typography(text: str) -> str:
-    text = text.replace("``", "“").replace("''", "”")
+    text = re.sub(r"``|(?:(?<=[\s(\[])|^)''(?=\w)", "“", text).replace("''", "”")
     text = re.sub(r"(?<![\w`])`([^`'\n]{1,60})'(?!\w)", r"‘\1’", text)
     text = re.sub(r"(?<!-)---(?!-)", "—", text)
     text = re.sub(r"(?<=\d)--(?=\d)|(?<=\w)--(?=\w)|(?<=\s)--(?=\s)", "–", text)

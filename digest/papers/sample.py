@@ -1,8 +1,9 @@
-"""The bundled sample: real papers for an installation that no source answers, so that everything can be tried at once.
+"""The bundled sample: real papers where no source answers, so that everything can be tried at once.
 
-`sample.json` holds facts about real papers (ids, titles, authors, organisations, votes, links); its summaries and abstracts
-were written for Paperboy. Listing days are counted back from yesterday (UTC), so the sample never looks old. It goes through
-the same ingest as any list; its batches are marked, and every page says "sample data".
+`sample.json` holds facts about real papers (ids, titles, authors, organisations, votes, links); its summaries
+and abstracts were written for Paperboy. Listing days are counted back from yesterday (UTC), so the sample
+never looks old. It goes through the same ingest as any list; its batches are marked, and every page says
+"sample data".
 """
 
 import json
@@ -45,9 +46,9 @@ def load(*, now: datetime, days: int = 14) -> int:
 
 
 def discard() -> int:
-    """Take the sample away: its batches and sightings, and the papers that no edition holds. The number of papers.
+    """Take the sample away: its batches and sightings, and the papers that no edition holds. Their number.
 
-    Papers of an edition stay, because somebody may have received them; without sightings no list shows them any more.
+    Papers of an edition stay, because somebody may have received them; no list shows them without sightings.
     """
     with transaction.atomic():
         with connection.cursor() as cursor:

@@ -8,9 +8,9 @@ from digest.papers.latex import unlatex
 
 _ENTITY = re.compile(r"&(?:#\d{1,7}|#[xX][0-9A-Fa-f]{1,6}|[A-Za-z][A-Za-z0-9]{1,31});")
 
-# Characters that show nothing, or change how others show: controls but for blanks, soft hyphen, zero-width and
-# bidirectional marks (a title must not turn round the mail it stands in), byte order mark, private use, tags,
-# noncharacters, surrogates without their half.
+# Characters that show nothing, or change how others show: controls but for blanks, soft hyphen, zero-width
+# and bidirectional marks (a title must not turn round the mail it stands in), byte order mark, private use,
+# tags, noncharacters, surrogates without their half.
 _INVISIBLE = re.compile(
     "[\x00-\x08\x0e-\x1b\x7f-\x84\x86-\x9f\xad\u034f\u061c\u115f\u1160\u17b4\u17b5\u180b-\u180e\u200b\u200e\u200f"
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff"
@@ -23,7 +23,7 @@ _STRAY_JOINER = re.compile("(?:^|(?<=[\x00-\x7f]))[\u200c\u200d]+|[\u200c\u200d]
 def readable(text: str) -> str:
     """The text on one line: no markup, no LaTeX, no characters that hide or rearrange.
 
-    HTML entities are read once (`&amp;lt;` is the text "&lt;"). Never raises, never empties a text that had letters.
+    HTML entities are read once (`&amp;lt;` is the text "&lt;"). Never raises.
     """
     text = _ENTITY.sub(lambda entity: html.unescape(entity.group()), text)
     text = unlatex(_without_invisible(text))

@@ -1,9 +1,9 @@
 """The only way to the network: one polite GET.
 
 What the sources ask for (and upstream operators would otherwise block us for): a User-Agent that names the
-installation and whom to write to, gzip, conditional requests, at most one request a second to a host, and waiting as
-long as a 429 says. What we need: time limits everywhere, a size limit, few redirects, and failures that say what, where and how
-to mend it.
+installation and whom to write to, gzip, conditional requests, at most one request a second to a host, and
+waiting as long as a 429 says. What we need: time limits everywhere, a size limit, few redirects, and failures
+that say what, where and how to mend it.
 
 Waits too long for a task are not slept: SourceError carries `retry_at`, for the source's row to carry.
 """
@@ -36,7 +36,8 @@ SECONDS_BETWEEN_REQUESTS = 1.0  # to one host; not to this machine
 START_SECONDS = 5.0
 
 _LONGEST_ASKED_WAIT = timedelta(days=7)
-# RateLimit: "api";r=0;t=213 (IETF draft 9, as huggingface.co sends it): r requests left, t seconds until more.
+# RateLimit: "api";r=0;t=213 (IETF draft 9, as huggingface.co sends it): r requests left, t seconds until
+# more.
 _RATE_LIMIT = re.compile(r'"[^"]*"\s*;\s*r=(?P<left>\d+)\s*;\s*t=(?P<seconds>\d+)')
 
 logger = logging.getLogger(__name__)
@@ -70,7 +71,7 @@ class Answer:
 
 
 class Pace:
-    """When the next request to each host may start. Shared by all clients of a process; this machine is not paced."""
+    """When the next request to each host may start, for all clients of a process. Loopback is free."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -107,7 +108,7 @@ class Client:
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         jitter: Callable[[], float] = lambda: random.uniform(0.8, 1.2),
     ) -> None:
-        """`total_seconds` limits a request from name look-up to last byte; without it only its steps are limited."""
+        """`total_seconds` limits a request from name look-up to last byte; without it only its steps are."""
         self._attempts = attempts
         self._budget_seconds = budget_seconds
         self._total_seconds = total_seconds
@@ -139,7 +140,7 @@ class Client:
         last_modified: str = "",
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """The answer, after up to four attempts: connection errors, 429 and 500 to 504 are tried again, other 4xx never.
+        """The answer, after up to four attempts: connection errors, 429 and 5xx repeat, other 4xx never.
 
         Raises SourceError.
         """
@@ -249,7 +250,7 @@ class Client:
         status: int | None,
         asked: timedelta | None,
     ) -> None:
-        """Sleep before the next attempt, or raise SourceError if there is none, or the wait is too long for us."""
+        """Sleep before the next attempt; SourceError if there is none, or the wait is too long for a task."""
         is_last = attempt + 1 >= self._attempts
         own = 0.0 if is_last else WAITS_SECONDS[min(attempt, len(WAITS_SECONDS) - 1)] * self._jitter()
         seconds = max(own, asked.total_seconds() if asked else 0.0)
@@ -303,7 +304,7 @@ def user_agent() -> str:
 
 
 def asked_wait(headers: Mapping[str, str], *, now: datetime) -> timedelta | None:
-    """How long the server asks us to stay away: Retry-After in seconds or as a date, else RateLimit with nothing left."""
+    """How long the server wants us away: Retry-After in seconds or as a date, else an empty RateLimit."""
     text = headers.get("Retry-After", "").strip()
     seconds: float | None = None
     if text.isdigit():
@@ -335,7 +336,7 @@ def _is_this_machine(host: str) -> bool:
         return host == "localhost"
 
 
-# --- failures in words --------------------------------------------------------------------------------------------
+# --- failures in words --------------------------------------------------------------------------------------
 
 
 def _failure(

@@ -1,10 +1,11 @@
 """Hugging Face Daily Papers: the bytes of `GET /api/daily_papers` as records. Pure, no network.
 
-The format as recorded since May 2024, with each change of it, is described in tests/digest/sources. What is easy
-to get wrong:
+The format as recorded since May 2024, with each change of it, is described in tests/digest/sources. What is
+easy to get wrong:
 
-- The listing day is `paper.submittedOnDailyAt`. The outer `publishedAt` is New York time marked Z, and before 2025 it
-  meant something else; it is never read. Entries from before March 2025 have no listing day: theirs is the one asked for.
+- The listing day is `paper.submittedOnDailyAt`. The outer `publishedAt` is New York time marked Z, and before
+  2025 it meant something else; it is never read. Entries from before March 2025 have no listing day: theirs
+  is the one asked for.
 - The list holds entries of another day when the server does not know the one asked for. They are left out.
 - Most fields stand in `paper`; some stand outside it too, or did. The inner one wins.
 - An upvote count of 0 is 0, not unknown.
@@ -36,8 +37,8 @@ class _Unreadable(ValueError):
 def parse(body: bytes, listing_day: date | None) -> Parsed:
     """The answer's entries as records of `listing_day`, in the server's order.
 
-    Without a listing day (a request without `date`) every entry says its own. An entry without an id or a title is
-    rejected alone; an optional value of the wrong type counts as absent and is named in the notes.
+    Without a listing day (a request without `date`) every entry says its own. An entry without an id or a
+    title is rejected alone; an optional value of the wrong type counts as absent and is named in the notes.
     Raises NotAList when the body is not a JSON list: an error page, say.
     """
     entries = _entries(body)
@@ -157,7 +158,7 @@ def _keywords(values: list[Any]) -> tuple[str, ...]:
     return tuple(value for value in values if isinstance(value, str) and value.strip())[:_MOST_KEYWORDS]
 
 
-# --- values -------------------------------------------------------------------------------------------------------
+# --- values -------------------------------------------------------------------------------------------------
 
 
 def _text(value: Any) -> str:

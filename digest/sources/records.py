@@ -60,8 +60,9 @@ class Rejected:
 class Parsed:
     """One answer, or several pages of one list.
 
-    `declared` entries came; each is a record, rejected, or named in `notes` (an entry that came twice, or that
-    belongs to another day). Notes also name optional values that could not be read: the record has them as unknown.
+    `declared` entries came; each is a record, rejected, or named in `notes` (an entry that came twice, or
+    that belongs to another day). Notes also name optional values that could not be read: the record has them
+    as unknown.
     """
 
     declared: int

@@ -1,12 +1,12 @@
+import functools
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import date, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
-from rich.console import Console
 from rich.progress import Progress
 
 from digest.papers import fetch
@@ -18,8 +18,9 @@ NUMBERS = ("declared", "parsed", "new", "updated", "rejected")
 
 class Command(BaseCommand):
     help = (
-        "Fetch the papers of a listing day and store them. Without --date: today and the days before it that may "
-        "still have changed. Set-aside entries are accounted for; only a source that could not be read is a failure."
+        "Fetch the papers of a listing day and store them. Without --date: today and the days before it that "
+        "may still have changed. Entries that were set aside are accounted for; only a source that could not "
+        "be read is a failure."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,31 +48,32 @@ class Command(BaseCommand):
             totals: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "errors": []}
             report[source.slug] = totals
             client = Client()
-            for day in self._with_progress(source.name, days):
+            for day, say in self._with_progress(source.name, days):
                 try:
                     done = fetch.fetch_day(source, day, now=now, client=client)
                 except SourceError as error:
                     failed = True
                     totals["errors"].append(f"{day}: {error}")
-                    self.stdout.write(f"{source.name} {day}: {error}")
+                    say(f"{source.name} {day}: {error}")
                     continue
                 for name in NUMBERS:
                     totals[name] += getattr(done, name)
                 totals["errors"] += [f"{day}: {error}" for error in done.errors]
-                self.stdout.write(f"{source.name} {day}: {in_words(done)}")
+                say(f"{source.name} {day}: {in_words(done)}")
         if options["json"]:
             self.stdout.write(json.dumps({"sources": report}, ensure_ascii=False))
         if failed:
             sys.exit(1)
 
-    def _with_progress(self, label: str, days: list[date]) -> Iterator[date]:
-        """The days, with a bar on a terminal where there are several."""
-        console = Console(file=self.stdout)
+    def _with_progress(self, label: str, days: list[date]) -> Iterator[tuple[date, Callable[[str], Any]]]:
+        """Each day with the way to say something about it: on a terminal, above a bar if there are several."""
         if len(days) == 1 or not self.stdout.isatty():
-            yield from days
+            yield from ((day, self.stdout.write) for day in days)
             return
-        with Progress(console=console, transient=True) as progress:
-            yield from progress.track(days, description=label)
+        with Progress(transient=True) as progress:
+            say = functools.partial(progress.console.print, markup=False, highlight=False, soft_wrap=True)
+            for day in progress.track(days, description=label):
+                yield day, say
 
 
 def in_words(done: Ingested) -> str:

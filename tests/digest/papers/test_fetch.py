@@ -43,9 +43,15 @@ def entries(count: int, *, day: date = FRIDAY, first: int = 1) -> list[dict[str,
 
 def everything() -> list[tuple[Any, ...]]:
     """All that is stored of papers, but for when it was read."""
-    fields = [name.attname for name in Paper._meta.concrete_fields if name.attname not in ("id", "counted_at")]
+    fields = [
+        name.attname for name in Paper._meta.concrete_fields if name.attname not in ("id", "counted_at")
+    ]
     papers = list(Paper.objects.order_by("key").values_list(*fields))
-    sightings = list(Sighting.objects.order_by("pk").values_list("paper__key", "listing_day", "seen_at", "votes", "comments"))
+    sightings = list(
+        Sighting.objects.order_by("pk").values_list(
+            "paper__key", "listing_day", "seen_at", "votes", "comments"
+        )
+    )
     return [*papers, *sightings]
 
 
@@ -59,7 +65,9 @@ class TestFetchDay:
         assert set(Paper.objects.values_list("key", flat=True)) == {f"arxiv:2607.0000{n}" for n in (1, 2, 3)}
         assert set(Sighting.objects.values_list("listing_day", "votes")) == {(FRIDAY, 3)}
 
-    def test_asks_by_date_with_a_limit_and_pages_from_zero(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_asks_by_date_with_a_limit_and_pages_from_zero(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         server.days[FRIDAY] = entries(1)
 
         fetch_day(source, FRIDAY, now=NOON, client=patient())
@@ -123,7 +131,9 @@ class TestFetchDay:
 
         assert [asked.params["limit"] for asked in server.asked] == ["100", "100", "500"]
 
-    def test_sends_the_etag_and_takes_304_for_no_change(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_sends_the_etag_and_takes_304_for_no_change(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         server.etags = True
         server.days[FRIDAY] = entries(2)
         fetch_day(source, FRIDAY, now=NOON, client=patient())
@@ -157,8 +167,15 @@ class TestFetchDay:
         assert done.errors == ("2 entries belong to 2026-07-24, not to 2026-07-25, and stayed out.",)
         assert not Paper.objects.exists()
 
-    def test_keeps_what_it_cannot_read_and_stores_the_rest(self, server: HuggingFaceServer, source: Source) -> None:
-        server.days[FRIDAY] = [entries(1)[0], {"paper": {"title": "no id", "note": "nul \0 \ud800"}}, "text", *entries(1, first=2)]
+    def test_keeps_what_it_cannot_read_and_stores_the_rest(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
+        server.days[FRIDAY] = [
+            entries(1)[0],
+            {"paper": {"title": "no id", "note": "nul \0 \ud800"}},
+            "text",
+            *entries(1, first=2),
+        ]
 
         done = fetch_day(source, FRIDAY, now=NOON, client=patient())
 
@@ -176,17 +193,23 @@ class TestFetchDay:
         assert (done.new, done.rejected, done.batch.set_aside.count()) == (1, 0, 0)
 
     @pytest.mark.parametrize("status", [400, 404])
-    def test_a_refused_weekend_is_an_empty_day(self, server: HuggingFaceServer, source: Source, status: int) -> None:
+    def test_a_refused_weekend_is_an_empty_day(
+        self, server: HuggingFaceServer, source: Source, status: int
+    ) -> None:
         server.replies = [Reply(status=status, body=b'{"error":"no such day"}')]
 
         done = fetch_day(source, SATURDAY, now=NEXT_NOON, client=patient())
 
         assert (done.declared, done.errors) == (0, ())
 
-    def test_an_empty_weekday_that_is_over_is_suspicious(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_an_empty_weekday_that_is_over_is_suspicious(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         done = fetch_day(source, FRIDAY, now=NEXT_NOON, client=patient())
 
-        assert done.errors == ("Friday 2026-07-24 is over and its list is empty: a holiday, or trouble at the source.",)
+        assert done.errors == (
+            "Friday 2026-07-24 is over and its list is empty: a holiday, or trouble at the source.",
+        )
 
     def test_a_refused_weekday_is_a_failure(self, server: HuggingFaceServer, source: Source) -> None:
         server.replies = [Reply(status=400, body=b'{"error":"bad date"}')]
@@ -199,13 +222,17 @@ class TestFetchDay:
         assert "bad date" in source.last_error
         assert Batch.objects.get().errors == [source.last_error]
 
-    def test_an_error_page_is_a_failure_that_says_what_came(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_an_error_page_is_a_failure_that_says_what_came(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         server.replies = [Reply(body=b"<html><title>Down for maintenance</title></html>")]
 
         with pytest.raises(SourceError, match=r"not JSON.*Down for maintenance.*HUGGINGFACE_URL"):
             fetch_day(source, FRIDAY, now=NOON, client=patient())
 
-    def test_a_failure_keeps_the_list_that_was_read_before(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_a_failure_keeps_the_list_that_was_read_before(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         server.days[FRIDAY] = entries(2)
         fetch_day(source, FRIDAY, now=NOON, client=patient())
         before = everything()
@@ -252,7 +279,9 @@ class TestFetchDue:
         assert fetch_due(now=NOON, client=patient()) == []
         assert server.asked == []
 
-    def test_asks_three_minutes_after_midnight_so_that_the_day_settles(self, server: HuggingFaceServer) -> None:
+    def test_asks_three_minutes_after_midnight_so_that_the_day_settles(
+        self, server: HuggingFaceServer
+    ) -> None:
         late = datetime(2026, 7, 24, 23, 30, tzinfo=UTC)
         Source.objects.update(next_fetch_at=late)
 
@@ -295,7 +324,9 @@ class TestFetchDue:
 
         assert inner == []
 
-    def test_older_days_are_read_again_every_six_hours(self, server: HuggingFaceServer, source: Source) -> None:
+    def test_older_days_are_read_again_every_six_hours(
+        self, server: HuggingFaceServer, source: Source
+    ) -> None:
         Source.objects.update(next_fetch_at=NOON)
         fetch_due(now=NOON, client=patient())
 
