@@ -116,7 +116,10 @@ def _fetch_huggingface_day(source: Source, day: date, *, now: datetime, client: 
     # With more than one page the first one's ETag does not speak for the others.
     is_single = len(pages) == 1
     with transaction.atomic():
-        sample.discard()
+        if parsed.records:
+            sample.discard()
+        elif stand_in := Batch.objects.filter(source=source, listing_day=day, is_sample=True).first():
+            return _nothing_in_place_of(stand_in, parsed)
         return ingest(
             parsed,
             source=source,
@@ -126,6 +129,19 @@ def _fetch_huggingface_day(source: Source, day: date, *, now: datetime, client: 
             last_modified=first.last_modified if is_single else "",
             payload_sha256=digest,
         )
+
+
+def _nothing_in_place_of(stand_in: Batch, parsed: Parsed) -> Ingested:
+    """A source that answers without papers has nothing to put in the sample's place, so the sample stays."""
+    return Ingested(
+        batch=stand_in,
+        declared=parsed.declared,
+        parsed=0,
+        new=0,
+        updated=0,
+        rejected=len(parsed.rejected),
+        errors=(*(one.problem for one in parsed.rejected), *parsed.notes),
+    )
 
 
 def _pages(address: str, day: date, first: Answer, client: Client) -> list[tuple[Answer, Parsed]]:

@@ -140,7 +140,7 @@ class Client:
         last_modified: str = "",
         largest: int = LARGEST_ANSWER,
     ) -> Answer:
-        """The answer, after up to four attempts: connection errors, 429 and 5xx repeat, other 4xx never.
+        """The answer, in up to four attempts: connection errors, 429 and 5xx are repeated, other 4xx never.
 
         Raises SourceError.
         """

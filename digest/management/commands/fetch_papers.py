@@ -66,7 +66,7 @@ class Command(BaseCommand):
             sys.exit(1)
 
     def _with_progress(self, label: str, days: list[date]) -> Iterator[tuple[date, Callable[[str], Any]]]:
-        """Each day with the way to say something about it: on a terminal, above a bar if there are several."""
+        """Each day with the way to speak of it: on a terminal, above a bar if there are several."""
         if len(days) == 1 or not self.stdout.isatty():
             yield from ((day, self.stdout.write) for day in days)
             return

@@ -374,6 +374,16 @@ class TestFirstFill:
 
         assert (filled.is_sample, filled.papers, len(server.asked)) == (False, 3, before)
 
+    def test_a_source_that_answers_without_papers_does_not_take_the_sample_away(
+        self, server: HuggingFaceServer
+    ) -> None:
+        filled = first_fill(now=NOON, client=patient(attempts=1))
+
+        fetch_due(now=NOON, client=patient())
+
+        assert (filled.is_sample, filled.days, filled.problem) == (True, 14, "")
+        assert Batch.objects.filter(is_sample=True).count() == 14
+
     def test_the_first_real_list_replaces_the_sample(self, server: HuggingFaceServer, source: Source) -> None:
         sample.load(now=NOON)
         server.days[FRIDAY] = entries(1)
