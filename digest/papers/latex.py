@@ -1,7 +1,7 @@
 """LaTeX in titles and abstracts to readable Unicode, as far as one line of text can say it.
 
-    unlatex(r"$\\alpha$-RL with $1.58$-bit \\textbf{weights} at $10^{25}$ FLOP")  →  "α-RL with 1.58-bit
-    weights at 10²⁵ FLOP"
+    $\\alpha$-RL with $1.58$-bit \\textbf{weights} at $10^{25}$ FLOP
+    α-RL with 1.58-bit weights at 10²⁵ FLOP
 
 Two kinds of text come in. arXiv's is LaTeX as the authors typed it, with macros of their own. Hugging Face's
 went through a converter that takes `$` and most backslashes away but leaves the words: `1.6times`,

@@ -5,8 +5,8 @@
 Why this form:
 
 - **The logarithm**: the tenth vote says more than the hundred-and-tenth. Votes on Hugging Face are few and
-  steep (9,881 entries of 580 days, read on their own day: median 8, ninth decile 42, highest 181, none for 6
-  %), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes for the same reason
+  steep (9,881 entries of 580 days, read on their own day: median 8, ninth decile 42, highest 181, 6 % with
+  none), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes for the same reason
   (reddit/r2/r2/lib/db/_sorts.pyx: `order = log10(max(abs(score), 1))`).
 - **A comment counts two votes**: it costs more than a click. It does not count more, since authors answer in
   their own threads.
@@ -28,7 +28,7 @@ HALF_LIFE_HOURS = 72.0
 
 
 def score(*, votes: int | None, comments: int | None, age_hours: float) -> float:
-    """The trending score: above 0, and 1 or more on the listing day itself for a paper nobody voted for yet.
+    """The trending score: above 0; a new paper that nobody voted for yet has 1.
 
     `age_hours` counts from the start (00:00 UTC) of the listing day; a day that begins later than now is age
     0.
