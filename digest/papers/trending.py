@@ -6,7 +6,7 @@ Why this form:
 
 - **The logarithm**: the tenth vote says more than the hundred-and-tenth. Votes on Hugging Face are few and
   steep (9,881 entries of 580 days, read on their own day: median 8, ninth decile 42, highest 181, 6 % with
-  none), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes for the same reason
+  none), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes as well
   (reddit/r2/r2/lib/db/_sorts.pyx: `order = log10(max(abs(score), 1))`).
 - **A comment counts two votes**: it costs more than a click. It does not count more, since authors answer in
   their own threads.
