@@ -9,7 +9,7 @@ import subprocess
 from email.message import EmailMessage
 from urllib.parse import urlsplit
 
-import lxml.html
+import lxml.html  # type: ignore[import-untyped]
 import pytest
 
 FORBIDDEN_TAGS = ("script", "form", "input", "svg", "link", "img", "iframe", "object", "video")

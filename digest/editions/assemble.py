@@ -5,6 +5,7 @@ again exactly, all but the dates inside its personal links.
 """
 
 import binascii
+import bisect
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -38,6 +39,8 @@ class Assembler:
         self._positions: dict[int, int] = {}
         self._matches: dict[int, tuple[Hits, str]] = {}
         self._topics: dict[int, Topic] = {}
+        # Reasons in words, by language, filter and paper: thousands of readers share a filter.
+        self._reasons: dict[tuple[str, int, int], list[wording.Why]] = {}
 
     def __call__(self, recipients: Sequence[Recipient]) -> list[Letter]:
         """One letter for each recipient, in order; a handful of queries.
@@ -97,6 +100,7 @@ class Assembler:
             return
         if len(self._matches) + len(new) > FILTERS_KEPT:
             self._matches.clear()
+            self._reasons.clear()
             new = filter_ids
         rows = EditionMatch.objects.filter(edition=self._edition, filter__in=new)
         for filter_id, hits, problem in rows.values_list("filter_id", "hits", "problem"):
@@ -128,8 +132,18 @@ class Assembler:
             positions=self._positions,
             topics={pk: _name(self._topics[pk], digest.language) for pk in ids},
             hits=lambda pk: self._matches.get(pk, _NOTHING)[0],
+            why=functools.partial(self._why, digest.language),
             problem=lambda pk: self._matches.get(pk, _NOTHING)[1],
         )
+
+    def _why(self, language: str, filter_id: int, paper_id: int) -> list[wording.Why] | None:
+        key = (language, filter_id, paper_id)
+        if key not in self._reasons:
+            found = self._matches.get(filter_id, _NOTHING)[0].get(paper_id)
+            if found is None:
+                return None
+            self._reasons[key] = wording.reasons(found)
+        return self._reasons[key]
 
     def _letter(self, recipient: Recipient, digest: Digest) -> Letter:
         with translation.override(digest.language):
@@ -167,14 +181,16 @@ class Assembler:
         """The largest mail that fits: stories become briefs from the end, then papers are left out."""
         look = self._look(digest.language, digest.length)
         number = len(digests.papers_of(digest))
-        for stories, papers in [(left, number) for left in range(number, -1, -1)] + [
-            (0, left) for left in range(number - 1, 0, -1)
-        ]:
+        steps = [(stories, number) for stories in range(number, -1, -1)]
+        steps += [(0, papers) for papers in range(number - 1, 0, -1)]
+
+        def made(step: tuple[int, int]) -> tuple[wording.View, bytes]:
+            stories, papers = step
             view = wording.view(digest, known, email=recipient.email, stories=stories, papers=papers)
-            html = look.html(view, urls)
-            if _decoded(html) <= HTML_MAX_BYTES:
-                break
-        return view, html
+            return view, look.html(view, urls)
+
+        first = bisect.bisect_left(steps, True, key=lambda step: _decoded(made(step)[1]) <= HTML_MAX_BYTES)
+        return made(steps[min(first, len(steps) - 1)])
 
 
 _NOTHING: tuple[Hits, str] = ({}, "")
@@ -226,6 +242,7 @@ class _Look:
         # Few distinct ones among many readers: a topic's name and count, the reasons of one filter.
         self._why = functools.lru_cache(maxsize=20_000)(self._encoded_why)
         self._piece = functools.lru_cache(maxsize=20_000)(self._filled)
+        self._text_piece = functools.lru_cache(maxsize=20_000)(self._text_filled)
 
     def bring(self, paper_ids: set[int]) -> None:
         """Load the cards of these papers; those that are missing are made first."""
@@ -319,42 +336,28 @@ class _Look:
     # --- the text part ----------------------------------------------------------------------------------
 
     def text(self, view: wording.View, urls: Mapping[str, str]) -> bytes:
-        fill = self._text
-        parts = [fill["top"].filled({"headline": in_text(view.headline)})]
-        parts += [fill["line"].filled({"line": in_text(line)}) for line in view.lines]
+        piece = self._text_piece
+        parts = [piece("top", ("headline", view.headline))]
+        parts += [piece("line", ("line", line)) for line in view.lines]
         if view.rows:
-            parts.append(fill["rows_open"].filled({}))
-            parts += [
-                fill["row"].filled({"count": in_text(str(row.count)), "name": in_text(row.name)})
-                for row in view.rows
-            ]
+            parts.append(piece("rows_open"))
+            parts += [piece("row", ("count", str(row.count)), ("name", row.name)) for row in view.rows]
         for section in view.sections:
-            parts.append(
-                fill["section"].filled({"name": in_text(section.name), "count": in_text(section.count)})
-            )
+            parts.append(piece("section", ("name", section.name), ("count", section.count)))
             for item in section.items:
                 card = self._cards[item.paper_id, item.form]
-                parts += (
-                    fill["item"].filled({}),
-                    card.text_head,
-                    self._why(item.why, item.form == Card.Form.BRIEF)[1],
-                    card.text_tail,
-                )
-            parts += [fill["reason"].filled({"reason": in_text(reason)}) for reason in section.reasons]
+                why = self._why(item.why, item.form == Card.Form.BRIEF)[1]
+                parts += (piece("item"), card.text_head, why, card.text_tail)
+            parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
-            parts.append(
-                fill["more"].filled({"more": in_text(view.more), "view_url": in_text(urls["view_url"])})
-            )
-        parts.append(
-            fill["bottom"].filled(
-                {
-                    "note": in_text(view.note),
-                    "receipt": in_text(view.receipt),
-                    **{name: in_text(url) for name, url in urls.items()},
-                }
-            )
-        )
+            values = {"more": in_text(view.more), "view_url": in_text(urls["view_url"])}
+            parts.append(self._text["more"].filled(values))
+        personal = {"note": view.note, "receipt": view.receipt, **urls}
+        parts.append(self._text["bottom"].filled({name: in_text(value) for name, value in personal.items()}))
         return b"".join(parts)
+
+    def _text_filled(self, name: str, *values: tuple[str, str]) -> bytes:
+        return self._text[name].filled({slot: in_text(value) for slot, value in values})
 
 
 def _linked(name: str, text: str, url: str) -> tuple[str, *tuple[tuple[str, str], ...]]:

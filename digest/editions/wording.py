@@ -92,8 +92,9 @@ class View:
 class Known:
     """What holds for every reader of an edition, or is looked up for many of them at once.
 
-    `topics`: topic id → name. `hits(filter id)`: paper id → reasons [[field, words], …], best first.
-    `problem(filter id)`: why it could not be evaluated, else "".
+    `topics`: topic id → name. `hits(filter id)`: the papers that it found. `why(filter id, paper id)`: the
+    reasons for one of these, None for a paper that it did not find. `problem(filter id)`: why it could not
+    be evaluated, else "".
     """
 
     kind: str
@@ -103,7 +104,8 @@ class Known:
     votes: Mapping[int, int | None]
     positions: Mapping[int, int]
     topics: Mapping[int, Name]
-    hits: Callable[[int], Mapping[int, Sequence[Sequence[str]]]]
+    hits: Callable[[int], Collection[int]]
+    why: Callable[[int, int], "Sequence[Why] | None"]
     problem: Callable[[int], str]
 
 
@@ -201,14 +203,13 @@ def _lead(groups: Iterable[Sequence[int]], known: Known) -> int | None:
 def _why(
     known: Known, section: Mapping[str, Any], paper_id: int, names: Mapping[int, str]
 ) -> tuple[Why, ...]:
-    found = known.hits(section["filter"]).get(paper_id)
-    if found is None:  # joined from an earlier digest that was not delivered, with its reasons
-        found = section.get("why", {}).get(str(paper_id), ())
+    parts = known.why(section["filter"], paper_id)
+    if parts is None:  # joined from an earlier digest that was not delivered, with its reasons
+        parts = reasons(section.get("why", {}).get(str(paper_id), ()))
     also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
     facts = [Why((), _("also in %(topics)s") % {"topics": listing(also)})] if also else []
     if known.positions[paper_id] == 1:
         facts += _place(known, paper_id)
-    parts = reasons(found)
     return (*parts[: max(1, REASONS - len(facts))], *facts)
 
 
@@ -376,13 +377,13 @@ def _note(digest: Digest, count: int) -> str:
     if not digest.held:
         return (
             ngettext(
-                "%d matched you; none was cut by your limits, and you had none of them before.",
-                "%d matched you; none was cut by your limits, and you had none of them before.",
+                "%d new paper matched you; your limits left none out.",
+                "%d new papers matched you; your limits left none out.",
                 count,
             )
             % count
         )
-    return _("%(all)d matched you; your limits left %(held)d out.") % {
+    return _("%(all)d new papers matched you; your limits left %(held)d out.") % {
         "all": count + digest.held,
         "held": digest.held,
     }

@@ -6,7 +6,7 @@ from datetime import date
 from email.message import EmailMessage
 from typing import Any
 
-import lxml.html
+import lxml.html  # type: ignore[import-untyped]
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import mark_safe
