@@ -11,5 +11,10 @@ class DigestConfig(AppConfig):
     verbose_name = "Papers and digests"
 
     def ready(self) -> None:
+        # Here and not above: models cannot be imported before the apps are.
+        from digest.editions import personal
+        from subscriptions import privacy
+
         register(checks.meaningful_settings)
         register(checks.production_settings)
+        privacy.register("digests", personal.export, personal.forget)

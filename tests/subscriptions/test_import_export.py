@@ -172,6 +172,29 @@ class TestImport:
         assert counts["rejected"] == 1
         assert reason in errors[0]
 
+    def test_somebody_who_signs_up_meanwhile_is_met_at_the_second_look(self, load, monkeypatch):
+        barred = lists._barred
+
+        def while_somebody_signs_up(*args, **kwargs):
+            SubscriberFactory(email="mira@lab.example", status="unconfirmed")
+            monkeypatch.setattr(lists, "_barred", barred)
+            # The batch's transaction is rolled back as a whole, so the sign-up has to come again.
+            monkeypatch.setattr(lists, "_write_once", again)
+            return barred(*args, **kwargs)
+
+        once = lists._write_once
+
+        def again(*args, **kwargs):
+            SubscriberFactory(email="mira@lab.example", status="unconfirmed")
+            once(*args, **kwargs)
+
+        monkeypatch.setattr(lists, "_barred", while_somebody_signs_up)
+
+        counts, _ = load(GOOD)
+
+        assert counts == {"created": 0, "updated": 1, "suppressed": 0, "rejected": 0}
+        assert Subscriber.objects.get().status == "active"
+
     def test_a_file_without_the_columns_is_refused_as_a_whole(self, load):
         with pytest.raises(CommandError, match="consent_at, consent_source are missing"):
             load("mira@lab.example,harness,daily", head="email,filter,frequency")

@@ -1,0 +1,43 @@
+"""What digests hold about one reader: told in their export, forgotten with them. See privacy.py."""
+
+from typing import Any
+
+from digest.models import Digest, Edition, Paper, Received
+from subscriptions.models import Mailing
+from subscriptions.models.delivery import delivery_id
+
+
+def export(subscriber_id: int) -> list[dict[str, Any]]:
+    """Each digest made for this reader: its edition and the titles in it, in order, oldest first."""
+    digests = list(_digests(subscriber_id).order_by("pk"))
+    editions = Edition.objects.in_bulk({digest.edition_id for digest in digests})
+    papers = Paper.objects.in_bulk({paper_id for digest in digests for paper_id in _paper_ids(digest)})
+    return [
+        {
+            "edition": str(editions[digest.edition_id]),
+            "welcome": digest.is_welcome,
+            "papers": [
+                {"title": papers[paper_id].title, "url": papers[paper_id].url}
+                for paper_id in _paper_ids(digest)
+                if paper_id in papers
+            ],
+        }
+        for digest in digests
+    ]
+
+
+def forget(subscriber_id: int) -> None:
+    """Delete what this reader was sent, and the memory that keeps a paper from coming twice."""
+    _digests(subscriber_id).delete()
+    Received.objects.filter(subscriber_id=subscriber_id).delete()
+
+
+def _digests(subscriber_id: int) -> Any:
+    # By key, so that PostgreSQL looks into each partition's index; the number of mailings is that of days.
+    mailings = Mailing.objects.values_list("pk", flat=True)
+    return Digest.objects.filter(pk__in=[delivery_id(mailing_id, subscriber_id) for mailing_id in mailings])
+
+
+def _paper_ids(digest: Digest) -> list[int]:
+    of_topics = [paper_id for section in digest.sections for paper_id in section["papers"]]
+    return list(dict.fromkeys([*of_topics, *digest.top]))
