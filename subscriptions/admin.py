@@ -27,7 +27,7 @@ from unfold.decorators import action, display
 from unfold.paginator import InfinitePaginator
 from unfold.widgets import UnfoldAdminTextareaWidget
 
-from subscriptions import addresses, filters, lifecycle, topics
+from subscriptions import addresses, filters, lifecycle, privacy, topics
 from subscriptions.mail import notices, outbox
 from subscriptions.models import (
     Consent,
@@ -304,7 +304,7 @@ class SubscriberAdmin(OperatorAdmin):
                 button="Erase",
             )
         for subscriber in queryset:
-            lifecycle.erase(subscriber.pk, now=timezone.now())
+            privacy.erase(subscriber.pk, now=timezone.now())
         self.message_user(request, f"{len(queryset):,} erased.")
         return None
 
