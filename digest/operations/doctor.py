@@ -145,6 +145,13 @@ def _sources(now: datetime) -> Iterator[Finding]:
 
 
 def _source(source: Source, now: datetime) -> Finding:
+    if source.kind != Source.Kind.HUGGINGFACE:
+        return Finding(
+            source.name,
+            WARN,
+            f"is switched on, and this version does not read {source.get_kind_display()}",
+            f"Switch it off: /admin/digest/source/{source.pk}/change/",
+        )
     address = (source.url or settings.HUGGINGFACE_URL).rstrip("/") + huggingface.PATH
     try:
         Client.for_start().get(address, params={"date": f"{now - timedelta(days=1):%Y-%m-%d}", "limit": 1})
