@@ -1,5 +1,6 @@
 """Two ways through the whole: with nothing but a mailbox and a browser, against a running Paperboy."""
 
+import copy
 import json
 import re
 import time
@@ -76,8 +77,9 @@ def test_a_paper_finds_its_way_from_the_source_to_an_inbox(paperboy):
 
     # The next day's list is out: the operator sends it now, and only what is new.
     today = datetime.now(UTC).date()
-    paperboy.source.days[today] = paperboy.source.days[today - timedelta(days=1)][:1]
-    paperboy.source.days[today][0]["paper"]["submittedOnDailyAt"] = f"{today}T00:00:00.000Z"
+    paperboy.source.days[today] = copy.deepcopy(paperboy.source.days[today - timedelta(days=1)][:3:2])
+    for listed in paperboy.source.days[today]:
+        listed["paper"]["submittedOnDailyAt"] = f"{today}T00:00:00.000Z"
     paperboy.manage("fetch_papers", "--date", str(today))
     account = json.loads(
         paperboy.manage("run_edition", "--date", str(today), "--now", "--json").splitlines()[-1]
