@@ -10,6 +10,7 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import lxml.html
 from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
@@ -24,6 +25,8 @@ from subscriptions.mail.message import one_line
 from subscriptions.models import FilterRevision, Topic
 
 HTML_MAX_BYTES = 81_920  # decoded; Gmail cuts a mail at 102 KB
+PERSONAL_LINKS = ("preferences_url", "view_url", "unsubscribe_url")
+NO_LINK = "about:blank"
 FILTERS_KEPT = 5_000  # in memory; an edition may have a hundred thousand
 
 Hits = Mapping[int, Sequence[Sequence[str]]]
@@ -64,6 +67,18 @@ class Assembler:
         self._look_up([digest])
         with translation.override(digest.language):
             return wording.view(digest, self._known(digest), email=recipient.email)
+
+    def page(self, digest: Digest) -> str:
+        """The HTML part for a browser: whole, whatever its size, with no link that acts for the reader."""
+        self._look_up([digest])
+        with translation.override(digest.language):
+            view = wording.view(digest, self._known(digest), email=_("you"))
+            look = self._look(digest.language, digest.length)
+            encoded = look.html(view, dict.fromkeys(PERSONAL_LINKS, NO_LINK))
+        document = lxml.html.document_fromstring(binascii.a2b_qp(encoded).decode())
+        for link in document.xpath("//a[@href=$no_link]", no_link=NO_LINK):
+            link.drop_tree()
+        return lxml.html.tostring(document, encoding="unicode", doctype="<!doctype html>")
 
     # --- looking up, for many digests at once ---------------------------------------------------------
 

@@ -170,13 +170,13 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
         offered = set(material.positions) | set(material.canonical)
         offered.update(pk for digest in earlier.values() for pk in digests.papers_of(digest))
         received = digests.already_received(ids, offered, since=(now - RECEIVED_FOR).date())
-        for digest in earlier.values():  # given, but not delivered: those join this digest instead
-            received[digest.subscriber_id] -= set(digests.papers_of(digest))
+        for waiting in earlier.values():  # given, but not delivered: those join this digest instead
+            received[waiting.subscriber_id] -= set(digests.papers_of(waiting))
         rows: list[ledger.NewRow] = []
         made: dict[int, Digest] = {}
         for reader in readers:
             reason = _reason_to_skip(reader, suppressed, edition)
-            digest = None
+            digest: Digest | None = None
             if not reason:
                 digest = gather(
                     material,

@@ -68,7 +68,7 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
     digest = compose.gather(material, reader, followed, received=received)
     if not digests.papers_of(digest):
         raise NoPapersError(
-            f"None of the {len(material.positions)} papers of the {edition} edition match: no mail would come."
+            f"None of the {len(material.positions)} papers of the {edition} edition match, so no mail comes."
         )
     cards.build(edition, languages_lengths=[(digest.language, digest.length)])
     recipient = Recipient(

@@ -4,7 +4,7 @@ from datetime import date
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from digest.web import archive, filters, preview, topics
+from digest.web import archive, filters, own, preview, topics
 
 
 class DayConverter:
@@ -27,6 +27,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("paper/<path:public_id>/", archive.paper, name="paper"),
     path("topics/", topics.catalogue, name="topics"),
     path("topics/<slug:slug>/", topics.topic, name="topic"),
+    path("digest/<str:token>/", own.digest, name="own-digest"),
     path("preview/", preview.preview, name="preview"),
     path("filters/", filters.reference, name="filters"),
 ]
