@@ -4,14 +4,20 @@ import multiprocessing
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
+from django.conf import settings
 from django.utils import timezone
 
 from digest.editions import compose, schedule, send
 from digest.models import Edition
 from digest.operations import health
 from digest.papers import fetch
-from subscriptions.mail import outbox
+from subscriptions.mail import outbox, smtp
 from subscriptions.models import Mailing
+
+# A message that begins at the last moment ends before the task's time limit.
+DELIVER_SECONDS = settings.CELERY_TASK_SOFT_TIME_LIMIT - smtp.MESSAGE_SECONDS - 15
+# Deliveries are poked more often than this; a poke that found no free worker is not kept for later.
+POKE_EXPIRES = 20
 
 # Shared with the pool's children, which are forked after this module is imported: SIGTERM reaches the
 # parent only, and a child that delivers should stop between two messages.
@@ -42,7 +48,7 @@ def compose_due() -> None:
     for kind in Edition.Kind.values:
         edition = schedule.current(kind, now=now)
         if edition is not None and compose.compose(edition, now=now):
-            deliver.delay(edition.pk)
+            deliver.apply_async((edition.pk,), expires=POKE_EXPIRES)
 
 
 @shared_task(ignore_result=True)
@@ -50,14 +56,14 @@ def deliver_due() -> None:
     """Nudge a worker for each edition that is under way."""
     running = Edition.objects.filter(mailing__status=Mailing.Status.OPEN)
     for edition_id in running.values_list("pk", flat=True):
-        deliver.delay(edition_id)
+        deliver.apply_async((edition_id,), expires=POKE_EXPIRES)
 
 
 @shared_task(ignore_result=True)
 def deliver(edition_id: int) -> None:
-    """Hand over what is due in one edition, for a minute at most; the next poke goes on."""
+    """Hand over what is due in one edition, for a while; the next poke goes on."""
     edition = Edition.objects.select_related("mailing").get(pk=edition_id)
-    send.send_due(edition, seconds=60, stop=_is_draining)
+    send.send_due(edition, seconds=DELIVER_SECONDS, stop=_is_draining)
 
 
 @shared_task(ignore_result=True)

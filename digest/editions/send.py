@@ -28,6 +28,7 @@ def send_due(
     *,
     seconds: float,
     retry_after: Sequence[timedelta] = outbox.RETRY_AFTER,
+    left_alone: timedelta = outbox.LEFT_ALONE,
     stop: Callable[[], bool] = lambda: False,
     report: Callable[[Counter[str]], None] = lambda states: None,
 ) -> Progress:
@@ -51,7 +52,12 @@ def send_due(
             route = ""  # round again: what came due meanwhile, and earlier routes
             continue
         delivered = outbox.deliver(
-            lease, assemble=assemble, suppress=_suppress, retry_after=retry_after, stop=over
+            lease,
+            assemble=assemble,
+            suppress=_suppress,
+            retry_after=retry_after,
+            left_alone=left_alone,
+            stop=over,
         )
         progress.states += delivered.states
         report(progress.states)

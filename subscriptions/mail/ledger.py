@@ -69,6 +69,12 @@ def lock(name: str) -> None:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [name])
 
 
+def keep_open(mailing_id: int) -> None:
+    """Until the transaction ends the sweep does not complete this mailing. Call before rows become due."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1 FROM subscriptions_mailing WHERE id = %s FOR KEY SHARE", [mailing_id])
+
+
 def open_mailing(*, kind: str, label: str, opened_at: datetime, closes_at: datetime) -> Mailing:
     """A new mailing with its own ledger partition. Call inside the transaction that uses it."""
     mailing = Mailing.objects.create(
@@ -100,6 +106,7 @@ def add(mailing_id: int, rows: Iterable[NewRow]) -> set[int]:
     """
     base = mailing_id << SUBSCRIBER_BITS
     with transaction.atomic(), connection.cursor() as cursor:
+        keep_open(mailing_id)
         cursor.execute(
             "CREATE TEMPORARY TABLE IF NOT EXISTS new_delivery (LIKE subscriptions_delivery)"
             " ON COMMIT DELETE ROWS"

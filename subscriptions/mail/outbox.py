@@ -12,12 +12,13 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 
 from subscriptions.mail import ledger, limits, smtp
 from subscriptions.mail.letters import Assemble, Letter, Recipient
@@ -30,11 +31,14 @@ State = Delivery.State
 
 LEASE_ROWS = 500
 GROUP_ROWS = 50  # what one connection may leave uncertain when it breaks
-# A lease outlasts ten groups at a slow server's pace; a group's `handing` outlasts one message at the
-# slowest answer that we wait for (MAIL, RCPT, DATA, content).
+# A lease outlasts ten groups at a slow server's pace; a group's `handing` outlasts one message and what a
+# database that restarts takes to record it.
 LEASE = timedelta(minutes=8)
 HANDING = timedelta(minutes=5)
-CONVERSATION_LIMIT = timedelta(seconds=4 * settings.EMAIL_TIMEOUT + 5)
+CONVERSATION_LIMIT = timedelta(seconds=smtp.MESSAGE_SECONDS + 5)
+RECORD_WITHIN_SECONDS = 90.0  # the server's answers are known to this process only
+LEFT_ALONE = timedelta(seconds=30)  # a server that takes nothing
+RESENDS = 3  # with UNCERTAIN_POLICY=resend: tries of one message in all
 # A digest is news for a day after it was due.
 STALE_AFTER = timedelta(hours=24)
 RETRY_AFTER = tuple(timedelta(minutes=m) for m in (3, 10, 30, 60, 120, 240))
@@ -62,6 +66,7 @@ class Outcome:
     reason: str = ""
     retry_after: timedelta = timedelta(0)
     bad_mailbox: str = ""  # the address, where the server says that it does not exist
+    tried: bool = True  # False: its turn did not come, so this was no attempt
 
 
 @dataclass(slots=True)
@@ -206,9 +211,10 @@ def record(lease: Lease, outcomes: Iterable[Outcome], *, suppress: Suppress) -> 
             """
             WITH said AS (
                 SELECT * FROM unnest(%(ids)s::bigint[], %(states)s::text[], %(reasons)s::text[],
-                                     %(waits)s::interval[]) AS t(id, state, reason, wait)
+                                     %(waits)s::interval[], %(tried)s::boolean[])
+                              AS t(id, state, reason, wait, tried)
             ), mine AS (
-                SELECT d.id, d.state AS old, said.state AS new, said.reason, said.wait
+                SELECT d.id, d.state AS old, said.state AS new, said.reason, said.wait, said.tried
                 FROM subscriptions_delivery d JOIN said ON said.id = d.id
                 WHERE d.id = ANY(%(ids)s) AND d.lease_token = %(token)s
                   AND (d.state = 'handing' OR (d.state = 'uncertain' AND said.state = 'sent'))
@@ -216,6 +222,7 @@ def record(lease: Lease, outcomes: Iterable[Outcome], *, suppress: Suppress) -> 
             )
             UPDATE subscriptions_delivery d
             SET state = mine.new, reason = mine.reason, lease_expires_at = NULL,
+                attempts = d.attempts - CASE WHEN mine.tried THEN 0 ELSE 1 END,
                 lease_token = CASE WHEN mine.new = 'uncertain' THEN d.lease_token END,
                 due_at = CASE WHEN mine.new IN ('deferred', 'due') THEN clock_timestamp() + mine.wait
                               ELSE d.due_at END,
@@ -228,15 +235,42 @@ def record(lease: Lease, outcomes: Iterable[Outcome], *, suppress: Suppress) -> 
                 "states": [str(o.state) for o in values],
                 "reasons": [o.reason[:300] for o in values],
                 "waits": [o.retry_after for o in values],
+                "tried": [o.tried for o in values],
                 "token": lease.token,
             },
         )
         rows = cursor.fetchall()
         _count_moves((lease.mailing_id, old, new) for _, old, new in rows)
         for delivery_id, _, _ in rows:
-            if address := by_id[delivery_id].bad_mailbox:
-                suppress(address, by_id[delivery_id].reason)
+            if by_id[delivery_id].bad_mailbox:
+                _suppress(by_id[delivery_id], suppress)
     return Counter(new for _, _, new in rows)
+
+
+def _suppress(outcome: Outcome, suppress: Suppress) -> None:
+    """Where that is impossible the row still says why it failed, and the other rows of its group stand."""
+    try:
+        with transaction.atomic():
+            suppress(outcome.bad_mailbox, outcome.reason)
+    except Exception:
+        if not connection.is_usable():
+            raise
+        log.exception("Delivery %s: its address could not be suppressed.", outcome.delivery_id)
+
+
+def _record_patiently(lease: Lease, outcomes: Iterable[Outcome], *, suppress: Suppress) -> Counter[str]:
+    """`record`, again and again while the database is away: nobody else knows what the server said."""
+    outcomes = list(outcomes)
+    give_up_at = time.monotonic() + RECORD_WITHIN_SECONDS
+    while True:
+        try:
+            return record(lease, outcomes, suppress=suppress)
+        except (OperationalError, InterfaceError):
+            if connection.in_atomic_block or time.monotonic() > give_up_at:
+                raise
+            log.warning("The answers to %d messages wait for the database.", len(outcomes), exc_info=True)
+            connection.close()
+            time.sleep(1)
 
 
 def release(lease: Lease, *, wait: timedelta = timedelta(0)) -> int:
@@ -260,69 +294,138 @@ def deliver(
     assemble: Assemble,
     suppress: Suppress,
     retry_after: Sequence[timedelta] = RETRY_AFTER,
+    left_alone: timedelta = LEFT_ALONE,
     stop: Callable[[], bool] = lambda: False,
 ) -> Delivered:
     """Hand a lease's rows to the mail server, group by group, and record each answer.
 
     Whatever happens, every row ends where the next worker or an operator finds it: rows not handed over
     are released, rows whose answer was lost are `uncertain`. `stop` is asked before each message (SIGTERM).
+    A server that takes nothing is `left_alone` so long.
     `assemble` gives one letter for each recipient; a letter it cannot make fails that row alone.
     """
+
+    def over(ends_at: float) -> bool:
+        return stop() or _runs_out(ends_at)
+
     delivered = Delivered(Counter())
     try:
         with smtp.connect() as connected:
             for start in range(0, len(lease.delivery_ids), GROUP_ROWS):
-                group = lease.delivery_ids[start : start + GROUP_ROWS]
-                if stop() or _runs_out(lease.ends_at):
+                if over(lease.ends_at):
                     break
-                recipients = hand(lease, group)
-                handing_ends = time.monotonic() + HANDING.total_seconds()
-                outcomes = _hand_over(
-                    connected, recipients, assemble, retry_after, stop, min(handing_ends, lease.ends_at)
+                recipients = hand(lease, lease.delivery_ids[start : start + GROUP_ROWS])
+                ends_at = min(time.monotonic() + HANDING.total_seconds(), lease.ends_at)
+                group = _Group(
+                    recipients, retry_after, left_alone, is_session_proved=_is_proved(delivered.states)
                 )
-                delivered.states += record(lease, outcomes, suppress=suppress)
+                try:
+                    _hand_over(connected, group, assemble, partial(over, ends_at))
+                finally:
+                    # Also after Ctrl-C and at Celery's time limit: what the server said is known here only.
+                    delivered.states += _record_patiently(lease, group.said.values(), suppress=suppress)
                 if not connected.is_open:
-                    delivered.trouble = next((o.reason for o in outcomes if o.state == State.DUE), "")
+                    delivered.trouble = group.trouble
                     break
     except smtp.ConnectionLost as error:
         delivered.trouble = str(error)
     finally:
-        # A server that cannot be reached is asked again in half a minute, not at once.
-        release(lease, wait=timedelta(seconds=30 if delivered.trouble else 0))
+        release(lease, wait=left_alone if delivered.trouble else timedelta(0))
         _note_trouble(lease.mailing_id, delivered)
     return delivered
 
 
+def _is_proved(states: Counter[str]) -> bool:
+    return bool(states[State.SENT] or states[State.FAILED])
+
+
+class _Group:
+    """Up to fifty rows in state `handing`, and what is known of each at any moment."""
+
+    def __init__(
+        self,
+        recipients: Sequence[Recipient],
+        retry_after: Sequence[timedelta],
+        left_alone: timedelta,
+        *,
+        is_session_proved: bool,
+    ) -> None:
+        self.recipients = recipients
+        self.trouble = ""
+        self.said = {r.delivery_id: _not_tried(r.delivery_id) for r in recipients}
+        self._left_alone = left_alone
+        self._is_session_proved = is_session_proved
+        self._waits = {r.delivery_id: retry_after[min(r.attempt, len(retry_after)) - 1] for r in recipients}
+
+    def begin(self, letter: Letter) -> None:
+        """Until more is known: the message may have arrived."""
+        self._say(Outcome(letter.delivery_id, State.UNCERTAIN, "Interrupted before the server's answer."))
+
+    def interrupted(self, letter: Letter, connected: smtp.Connection) -> None:
+        if not connected.in_doubt:
+            self._say(_not_tried(letter.delivery_id))
+
+    def lost(self, letter: Letter, error: smtp.ConnectionLost) -> None:
+        problem = str(error)[:280]
+        if error.in_doubt:
+            self._say(Outcome(letter.delivery_id, State.UNCERTAIN, f"No answer: {problem}"))
+        else:
+            wait = _jitter(self._waits[letter.delivery_id])
+            self._say(Outcome(letter.delivery_id, State.DUE, problem, retry_after=wait))
+        self._ended(problem, is_usual=self._is_session_proved and not error.in_doubt)
+
+    def answered(self, letter: Letter, reply: smtp.Reply, connected: smtp.Connection) -> None:
+        is_farewell = reply.code == 421 and reply.stage != "content"
+        if is_farewell and self._is_session_proved:
+            # "Enough for one session" says nothing of this message; the next session takes it.
+            self._say(_not_tried(letter.delivery_id))
+        else:
+            self._say(_outcome(letter, reply, self._waits[letter.delivery_id]))
+        if not connected.is_open:
+            self._ended(str(reply), is_usual=self._is_session_proved)
+        self._is_session_proved |= reply.accepted or reply.permanent
+
+    def failed(self, recipient: Recipient, reason: str) -> None:
+        self._say(Outcome(recipient.delivery_id, State.FAILED, reason, tried=False))
+
+    def _ended(self, problem: str, *, is_usual: bool) -> None:
+        """The session is over. `is_usual`: it did its work; the next one may begin at once."""
+        if is_usual:
+            return
+        self.trouble = problem
+        for outcome in [outcome for outcome in self.said.values() if not outcome.tried]:
+            if outcome.state == State.DUE:
+                self._say(replace(outcome, reason=problem, retry_after=self._left_alone))
+
+    def _say(self, outcome: Outcome) -> None:
+        self.said[outcome.delivery_id] = outcome
+
+
+def _not_tried(delivery_id: int) -> Outcome:
+    return Outcome(delivery_id, State.DUE, tried=False)
+
+
 def _hand_over(
-    connected: smtp.Connection,
-    recipients: Sequence[Recipient],
-    assemble: Assemble,
-    retry_after: Sequence[timedelta],
-    stop: Callable[[], bool],
-    ends_at: float,
-) -> list[Outcome]:
-    letters, outcomes = _assemble_each(assemble, recipients)
-    waits = {r.delivery_id: retry_after[min(r.attempt, len(retry_after)) - 1] for r in recipients}
-    broken = ""
-    for letter in letters:
-        if broken or stop() or _runs_out(ends_at):
-            outcomes.append(Outcome(letter.delivery_id, State.DUE, broken))
-            continue
+    connected: smtp.Connection, group: _Group, assemble: Assemble, stop: Callable[[], bool]
+) -> None:
+    for letter in _assemble_each(assemble, group):
+        if stop():
+            return
         limits.wait_for_turn()
+        if stop():  # that wait may have been long
+            return
+        group.begin(letter)
         try:
             reply = connected.send(letter.envelope_from, letter.to, letter.content)
         except smtp.ConnectionLost as error:
-            broken = str(error)[:280]
-            if error.in_doubt:
-                outcomes.append(Outcome(letter.delivery_id, State.UNCERTAIN, f"No answer: {broken}"))
-            else:
-                wait = _jitter(waits[letter.delivery_id])
-                outcomes.append(Outcome(letter.delivery_id, State.DUE, broken, retry_after=wait))
-            continue
-        outcomes.append(_outcome(letter, reply, waits[letter.delivery_id]))
+            group.lost(letter, error)
+            return
+        except BaseException:
+            group.interrupted(letter, connected)
+            raise
+        group.answered(letter, reply, connected)
         if not connected.is_open:
-            broken = str(reply)
-    return outcomes
+            return
 
 
 def _outcome(letter: Letter, reply: smtp.Reply, wait: timedelta) -> Outcome:
@@ -347,24 +450,27 @@ def _runs_out(ends_at: float) -> bool:
     return time.monotonic() + CONVERSATION_LIMIT.total_seconds() > ends_at
 
 
-def _assemble_each(assemble: Assemble, recipients: Sequence[Recipient]) -> tuple[list[Letter], list[Outcome]]:
+def _assemble_each(assemble: Assemble, group: _Group) -> Sequence[Letter]:
     """The group's letters; where one cannot be made, that row alone fails and the others go."""
-    if not recipients:
-        return [], []
+    if not group.recipients:
+        return []
     try:
-        return list(assemble(recipients)), []
+        return assemble(group.recipients)
+    except (OperationalError, InterfaceError):  # the database is away: no letter's fault
+        raise
     except Exception:  # whatever a template, a record or a cache may raise
         log.warning("A group could not be assembled; one by one instead.", exc_info=True)
     letters: list[Letter] = []
-    outcomes: list[Outcome] = []
-    for recipient in recipients:
+    for recipient in group.recipients:
         try:
             letters.extend(assemble([recipient]))
+        except (OperationalError, InterfaceError):
+            raise
         except Exception as error:
             log.exception("Digest %s could not be assembled.", recipient.delivery_id)
             reason = f"Paperboy could not assemble this digest: {type(error).__name__}: {error}"
-            outcomes.append(Outcome(recipient.delivery_id, State.FAILED, reason))
-    return letters, outcomes
+            group.failed(recipient, reason)
+    return letters
 
 
 def _note_trouble(mailing_id: int, delivered: Delivered) -> None:
@@ -386,7 +492,8 @@ def sweep() -> Counter[str]:
     """Heal what is stuck, expire what is stale, complete what balances. Run by beat; safe at any moment.
 
     Gives how many rows moved to which state. With UNCERTAIN_POLICY=resend, uncertain rows are due again
-    and go out with the same Message-ID, which many mailboxes drop as a repeat.
+    and go out with the same Message-ID, which many mailboxes drop as a repeat; three times, then they are
+    held: a message that breaks every session must not go out all day.
     """
     moved: Counter[str] = Counter()
     moved[State.DUE] += _move(
@@ -407,7 +514,7 @@ def sweep() -> Counter[str]:
     )
     for mailing in Mailing.objects.exclude(status=Mailing.Status.COMPLETE):
         if settings.UNCERTAIN_POLICY == "resend":
-            moved[State.DUE] += settle_uncertain(mailing.pk, to=State.DUE)
+            moved[State.DUE] += _again(mailing.pk, State.UNCERTAIN, State.DUE, None, tries=RESENDS)
         moved[State.EXPIRED] += _expire(mailing.pk)
     _complete()
     return moved
@@ -428,14 +535,23 @@ def _expire(mailing_id: int) -> int:
 
 
 def _complete() -> None:
-    with connection.cursor() as cursor:
+    # Locked in a statement before the one that sums: whoever adds rows holds the mailing, and what they
+    # added is seen once they are done.
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(
+            """
+            SELECT id FROM subscriptions_mailing
+            WHERE status = 'open' AND closes_at <= clock_timestamp() FOR UPDATE SKIP LOCKED
+            """
+        )
         cursor.execute(
             """
             UPDATE subscriptions_mailing m SET status = 'complete', completed_at = clock_timestamp()
-            WHERE m.status = 'open' AND m.closes_at <= clock_timestamp() AND NOT EXISTS (
+            WHERE m.id = ANY(%s) AND NOT EXISTS (
                 SELECT 1 FROM subscriptions_mailingcounter c WHERE c.mailing_id = m.id
                 HAVING sum(c.due + c.leased + c.handing + c.deferred) <> 0)
-            """
+            """,
+            [[row[0] for row in cursor.fetchall()]],
         )
 
 
@@ -463,15 +579,17 @@ def resume(mailing_id: int) -> bool:
 
 
 def hasten(mailing_id: int) -> int:
-    """Everybody now: rows that wait for their hour or their next try are due at once."""
+    """Everybody now: rows that wait for their hour or their next try are due at once, and none is stale."""
     return _move(
         """
         SELECT id, state FROM subscriptions_delivery
         WHERE id >= %(first)s AND id < %(end)s AND mailing_id = %(mailing)s
-          AND state IN ('due', 'deferred') AND due_at > clock_timestamp() FOR UPDATE SKIP LOCKED
+          AND state IN ('due', 'deferred')
+          AND (due_at > clock_timestamp() OR planned_at <= clock_timestamp() - %(stale)s / 2)
+        FOR UPDATE SKIP LOCKED
         """,
-        "due_at = clock_timestamp(), planned_at = LEAST(d.planned_at, clock_timestamp())",
-        _range(mailing_id),
+        "due_at = LEAST(d.due_at, clock_timestamp()), planned_at = clock_timestamp()",
+        _range(mailing_id) | {"stale": STALE_AFTER},
     )
 
 
@@ -487,20 +605,29 @@ def settle_uncertain(mailing_id: int, *, to: str, delivery_ids: Sequence[int] | 
     return _again(mailing_id, State.UNCERTAIN, to, delivery_ids)
 
 
-def _again(mailing_id: int, old: str, new: str, delivery_ids: Sequence[int] | None) -> int:
+def _again(
+    mailing_id: int, old: str, new: str, delivery_ids: Sequence[int] | None, *, tries: int | None = None
+) -> int:
     with transaction.atomic():
+        ledger.keep_open(mailing_id)
         moved = _move(
             """
             SELECT id, state FROM subscriptions_delivery
             WHERE id >= %(first)s AND id < %(end)s AND mailing_id = %(mailing)s AND state = %(old)s
-              AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s)) FOR UPDATE
+              AND (%(ids)s::bigint[] IS NULL OR id = ANY(%(ids)s))
+              AND (%(tries)s::int IS NULL OR attempts < %(tries)s) FOR UPDATE
             """,
             """state = %(new)s, lease_token = NULL,
                due_at = CASE WHEN %(new)s = 'due' THEN clock_timestamp() ELSE d.due_at END,
                planned_at = CASE WHEN %(new)s = 'due' THEN clock_timestamp() ELSE d.planned_at END,
                done_at = CASE WHEN %(new)s = 'due' THEN NULL ELSE clock_timestamp() END""",
             _range(mailing_id)
-            | {"old": str(old), "new": str(new), "ids": None if delivery_ids is None else list(delivery_ids)},
+            | {
+                "old": str(old),
+                "new": str(new),
+                "ids": None if delivery_ids is None else list(delivery_ids),
+                "tries": tries,
+            },
         )
         if moved and new == State.DUE:
             Mailing.objects.filter(pk=mailing_id, status=Mailing.Status.COMPLETE).update(

@@ -1,7 +1,12 @@
 """Open or top up an edition, compose it and deliver it, in this process."""
 
+import contextlib
 import json
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from datetime import date
+from types import FrameType
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -31,7 +36,9 @@ class Command(BaseCommand):
         if day is None:
             raise CommandError("There are no papers yet. Fetch some first: manage.py fetch_papers --days 14")
         try:
-            ran = run.run(kind, day, now=now, at_once=options["now"], report=self._say)
+            with self._stoppable() as stop:
+                ran = run.run(kind, day, now=now, at_once=options["now"], stop=stop, report=self._say)
+                is_stopped = stop()
         except run.NotYet as error:
             raise CommandError(str(error)) from error
         if ran is None:
@@ -53,6 +60,27 @@ class Command(BaseCommand):
             )
         if ran.trouble:
             raise CommandError(ran.trouble)
+        if is_stopped:
+            raise CommandError("Stopped. What was not handed over stays due; run it again to go on.")
+
+    @contextlib.contextmanager
+    def _stoppable(self) -> Iterator[Callable[[], bool]]:
+        """Ctrl-C and SIGTERM end the run between two messages; the second time at once."""
+        stopped = threading.Event()
+
+        def stop(number: int, frame: FrameType | None) -> None:
+            stopped.set()
+            signal.signal(number, before[signal.Signals(number)])
+
+        if threading.current_thread() is not threading.main_thread():  # only there signals can be caught
+            yield stopped.is_set
+            return
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield stopped.is_set
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     def _say(self, line: str) -> None:
         self.stderr.write(line)

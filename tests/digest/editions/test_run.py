@@ -1,15 +1,24 @@
 """An edition from opening to the last reply, through the commands and a real mail server."""
 
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
 from datetime import date, timedelta
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
-from digest.editions import preview, run
+from digest import embedded
+from digest.editions import compose, preview, run, schedule
 from digest.models import Batch, Digest, Edition, Received
+from digest.processes import wait_until
 from subscriptions import topics
 from subscriptions.mail import outbox
 from subscriptions.models import Delivery, FilterRevision, Mailing, Subscriber
@@ -98,6 +107,69 @@ class TestRunEdition:
             run_edition("--now")
 
         assert Delivery.objects.get().state == "due"
+
+    def test_trouble_that_lasts_through_the_retries_is_still_a_failure(self, settings, monkeypatch):
+        monkeypatch.setattr(run, "QUICK_SECONDS", 2.5)
+        settings.EMAIL_URL = "smtp://127.0.0.1:9"
+        listed_paper()
+        reader()
+
+        with pytest.raises(CommandError, match=r"127\.0\.0\.1:9 cannot be used"):
+            run_edition("--now")
+
+    def test_a_mail_server_that_comes_back_within_half_a_minute_gets_all(self, smtp_server, monkeypatch):
+        monkeypatch.setattr(run, "QUICK_LEFT_ALONE", timedelta(seconds=0.1))
+        listed_paper()
+        reader()
+        smtp_server.answer("CONNECT", "421 4.3.2 starting", "")
+
+        assert run_edition("--now")["sent"] == 1
+
+    def test_everybody_now_takes_stale_rows_too(self, smtp_server, monkeypatch):
+        monkeypatch.setattr(run, "QUICK_SECONDS", 0.0)
+        listed_paper()
+        reader(email="ada@lab.example")
+        reader(email="grace@lab.example")
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+        compose.compose(edition, now=timezone.now() - timedelta(days=3), at_once=True)
+        smtp_server.answer("grace@lab.example", "451 4.7.1 greylisted")
+
+        account = run_edition("--date", str(DAY), "--now")
+
+        assert (account["sent"], account["deferred"], account["expired"]) == (1, 1, 0)
+
+    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+    def test_told_to_stop_it_ends_between_two_messages_and_loses_no_answer(self, smtp_server, number):
+        listed_paper()
+        for _ in range(20):
+            reader()
+        bundled = embedded.database_url(settings.VAR_DIR)
+        environment = os.environ | {
+            "DATABASE_URL": f"{bundled.rpartition('/')[0]}/{connection.settings_dict['NAME']}",
+            "EMAIL_URL": smtp_server.url,
+        }
+        arguments = ("run_edition", "--date", str(DAY), "--now", "--json")
+
+        def slowly() -> str:
+            time.sleep(0.05)
+            return ""
+
+        smtp_server.answer("DATA", slowly)
+        with subprocess.Popen(
+            [sys.executable, "manage.py", *arguments], env=environment, cwd=settings.BASE_DIR,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        ) as command:  # fmt: skip
+            wait_until(lambda: len(smtp_server.envelopes) >= 3, seconds=30)
+            command.send_signal(number)
+            out, said = command.communicate(timeout=30)
+
+        account = json.loads(out.splitlines()[-1])
+        assert command.returncode == 1
+        assert "Stopped" in said
+        assert 3 <= account["sent"] == len(smtp_server.envelopes) < 20
+        assert account["due"] == 20 - account["sent"]
+        assert Delivery.objects.filter(state="due", attempts=0).count() == account["due"]
 
     def test_says_what_to_do_without_papers(self):
         with pytest.raises(CommandError, match="fetch_papers"):

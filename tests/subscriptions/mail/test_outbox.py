@@ -1,13 +1,14 @@
 """Delivering through a real SMTP server: what it answers is what the ledger says."""
 
+import threading
 from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
-from django.db import connection
+from django.db import OperationalError, connection, transaction
 
-from subscriptions.mail import ledger, outbox
+from subscriptions.mail import ledger, outbox, smtp
 from subscriptions.mail.letters import Letter, Recipient
 from subscriptions.models import Delivery, Mailing, Subscriber, Suppression
 from tests.factories import MORNING_AFTER, NOON, SubscriberFactory, open_mailing
@@ -257,3 +258,147 @@ class TestUncertain:
         deliver(mailing)
 
         assert states(mailing) == {"a@lab.example": "sent"}
+
+    def test_resend_policy_gives_up_after_three_tries(self, smtp_server, settings):
+        settings.UNCERTAIN_POLICY = "resend"
+        mailing = mailing_for("a@lab.example")
+        smtp_server.answer(".a@lab.example", HANG_UP)
+
+        for _ in range(5):
+            if lease := outbox.claim(mailing.pk):
+                outbox.deliver(lease, assemble=assemble, suppress=lambda address, evidence: None)
+            outbox.sweep()
+
+        assert states(mailing) == {"a@lab.example": "uncertain"}
+        assert smtp_server.commands.count("data") == 3
+
+
+class TestInterrupted:
+    def test_what_the_server_said_is_recorded_and_the_rest_is_due(self, smtp_server):
+        mailing = mailing_for(*(f"{name}@lab.example" for name in "abcde"))
+
+        def stop() -> bool:
+            if len(smtp_server.envelopes) == 2:
+                raise KeyboardInterrupt  # Ctrl-C; Celery's soft time limit comes the same way
+            return False
+
+        with pytest.raises(KeyboardInterrupt):
+            deliver(mailing, stop=stop)
+
+        assert list(states(mailing).values()) == ["sent", "sent", "due", "due", "due"]
+        assert ledger.counts(mailing.pk)["due"] == 3
+
+    @pytest.mark.parametrize(("in_doubt", "state"), [(True, "uncertain"), (False, "due")])
+    def test_in_the_middle_of_a_message_its_stage_decides(self, smtp_server, monkeypatch, in_doubt, state):
+        mailing = mailing_for("a@lab.example", "b@lab.example", "c@lab.example")
+        send = smtp.Connection.send
+
+        def interrupted(self, envelope_from, to, content):
+            if to == "b@lab.example":
+                self.in_doubt = in_doubt
+                raise KeyboardInterrupt
+            return send(self, envelope_from, to, content)
+
+        monkeypatch.setattr(smtp.Connection, "send", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            deliver(mailing)
+
+        assert list(states(mailing).values()) == ["sent", state, "due"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_answers_wait_for_a_database_that_is_away(self, smtp_server, monkeypatch):
+        mailing = mailing_for("a@lab.example", "b@lab.example")
+        record, away = outbox.record, [True, True]
+
+        def recording(*arguments, **options):
+            if away:
+                away.pop()
+                raise OperationalError("the connection was lost")
+            return record(*arguments, **options)
+
+        monkeypatch.setattr(outbox, "record", recording)
+        monkeypatch.setattr(outbox.time, "sleep", lambda seconds: None)
+        deliver(mailing)
+
+        assert list(states(mailing).values()) == ["sent", "sent"]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_database_that_is_away_while_letters_are_made_fails_no_letter(self, smtp_server):
+        mailing = mailing_for("a@lab.example", "b@lab.example")
+
+        def assemble_without_database(recipients):
+            raise OperationalError("the connection was lost")
+
+        with pytest.raises(OperationalError):
+            deliver(mailing, assemble=assemble_without_database)
+
+        assert list(states(mailing).values()) == ["due", "due"]
+
+    def test_a_suppression_that_fails_does_not_lose_the_others_answers(self, smtp_server):
+        mailing = mailing_for("a@lab.example", "b@lab.example")
+        smtp_server.answer("b@lab.example", "550 5.1.1 no such user")
+
+        def suppress(address: str, evidence: str) -> None:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT 1 / 0")
+
+        deliver(mailing, suppress=suppress)
+
+        assert list(states(mailing).values()) == ["sent", "failed"]
+
+
+class TestSessions:
+    def test_a_server_that_ends_each_session_after_some_messages_gets_them_all(self, smtp_server):
+        mailing = mailing_for(*(f"r{number}@lab.example" for number in range(7)))
+        smtp_server.answer("MAIL", *["250 ok", "250 ok", "421 4.7.0 enough for one session"] * 4)
+
+        while lease := outbox.claim(mailing.pk):
+            delivered = outbox.deliver(lease, assemble=assemble, suppress=lambda address, evidence: None)
+            assert not delivered.trouble
+
+        assert set(states(mailing).values()) == {"sent"}
+        assert smtp_server.connections == 4
+
+    def test_a_server_that_takes_nothing_is_left_alone_for_a_while(self, smtp_server):
+        mailing = mailing_for(*(f"r{number}@lab.example" for number in range(3)))
+        smtp_server.answer("MAIL", "421 4.3.2 closing")
+
+        delivered = deliver(mailing)
+
+        assert delivered.trouble == "421 4.3.2 closing"
+        assert list(states(mailing).values()) == ["deferred", "due", "due"]
+        assert outbox.claim(mailing.pk) is None
+
+    def test_only_tries_count_as_tries(self, smtp_server):
+        mailing = mailing_for("a@lab.example", "b@lab.example")
+        smtp_server.answer("MAIL", "421 4.3.2 closing")
+
+        deliver(mailing)
+
+        attempts = Delivery.objects.of_mailing(mailing.pk).order_by("pk").values_list("attempts", flat=True)
+        assert list(attempts) == [1, 0]
+
+
+class TestComplete:
+    @pytest.mark.django_db(transaction=True)
+    def test_waits_for_rows_that_are_being_added(self):
+        """A mailing that completes beside a row being added would leave that row due for ever."""
+        mailing = open_mailing(closes_at=NOON)
+        reader = SubscriberFactory()
+
+        with transaction.atomic():
+            ledger.add(mailing.pk, [ledger.NewRow(reader.pk, reader.email, MORNING_AFTER)])
+            beside = threading.Thread(target=sweep_in_a_connection_of_its_own)
+            beside.start()
+            beside.join(2)
+        beside.join(10)
+
+        mailing.refresh_from_db()
+        assert mailing.status == "open"
+
+
+def sweep_in_a_connection_of_its_own() -> None:
+    try:
+        outbox.sweep()
+    finally:
+        connection.close()
