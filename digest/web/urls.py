@@ -6,14 +6,19 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 
 from digest.web import archive, filters, own, preview, topics
 
+FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
+
 
 class DayConverter:
-    """2026-08-21; what is no day of the calendar is no address."""
+    """2026-08-21; what is no day of the calendar, or lies before FIRST_YEAR, is no address."""
 
     regex = r"\d{4}-\d{2}-\d{2}"
 
     def to_python(self, value: str) -> date:
-        return date.fromisoformat(value)
+        day = date.fromisoformat(value)
+        if day.year < FIRST_YEAR:
+            raise ValueError(f"{day} lies before {FIRST_YEAR}.")
+        return day
 
     def to_url(self, value: date) -> str:
         return value.isoformat()

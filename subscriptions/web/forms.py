@@ -1,6 +1,7 @@
 """What people type, read leniently and answered exactly. Every form keeps what was typed."""
 
 import functools
+import re
 import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -32,6 +33,8 @@ COMMON_TIMEZONES = (
 )
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CAPS = (1, 2, 3, 5, 8, 10, 15, 20)
+# No name holds them: PostgreSQL refuses NUL, and marks of direction turn around the mail that names the topic.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_OWN_FILTERS = 50  # a digest has to be readable, and so has this page
 
 
@@ -266,11 +269,11 @@ class PreferencesForm(_TimesForm):
             max_papers = int(cap) if cap.isdecimal() and 0 < int(cap) <= 100 else None
             row.line = replace(row.line, max_papers=max_papers)
             if row.is_own:
-                name = " ".join(str(data.get(f"name_{row.key}", row.line.name)).split())[:80]
+                name = _name(str(data.get(f"name_{row.key}", row.line.name)))
                 text = str(data.get(f"filter_{row.key}", row.line.filter)).strip()
                 row.line = replace(row.line, name=name or topics.OWN_NAME, filter=text)
                 row.error = None if row.key == removed else _error_in(text)
-        self.new.name = " ".join(str(data.get("new_name", "")).split())[:80]
+        self.new.name = _name(str(data.get("new_name", "")))
         self.new.text = str(data.get("new_filter", "")).strip()
         if self.new.text:
             self.new.error = _error_in(self.new.text)
@@ -293,6 +296,11 @@ def _rearranged(lines: list[TopicLine], verb: str, key: str) -> list[TopicLine]:
         if 0 <= other < len(lines):
             lines[place], lines[other] = lines[other], lines[place]
     return lines
+
+
+def _name(typed: str) -> str:
+    """One line of at most 80 characters that can be seen."""
+    return " ".join(_UNSEEN.sub(" ", typed).split())[:80].strip()
 
 
 def _error_in(text: str) -> FilterError | None:

@@ -139,7 +139,16 @@ class TestDay:
 
         assert second.status_code == 304
 
-    @pytest.mark.parametrize("address", ["/papers/2026-02-30/", "/papers/2026-8-1/", "/papers/x/"])
+    @pytest.mark.parametrize(
+        "address",
+        [
+            "/papers/2026-02-30/",
+            "/papers/2026-8-1/",
+            "/papers/x/",
+            "/papers/0001-01-01/",
+            "/papers/9999-12-31/",
+        ],
+    )
     def test_finds_nothing_under_what_is_no_day(self, client, address):
         assert client.get(address).status_code == 404
 

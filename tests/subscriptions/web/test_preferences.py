@@ -178,6 +178,18 @@ class TestTopics:
         assert followed(reader) == ["Our agents", "Harnesses"]
         assert reader.own_topics.get().filter.canonical == "harness AND NOT survey"
 
+    @pytest.mark.parametrize(
+        "typed", ["Deep\0 work", "Deep\r\nwork", "\u202eDeep\u2028work", "\x1bDeep work"]
+    )
+    def test_a_name_keeps_only_what_can_be_seen(self, client, reader, settings_path, typed):
+        data = form_of(reader, do="add-filter", new_filter="zebra", new_name=typed)
+        client.post(settings_path, data)
+        assert followed(reader) == ["Our agents", "Deep work"]
+
+        own = reader.own_topics.get()
+        client.post(settings_path, form_of(reader) | {f"name_{own.pk}": f"{typed} twice"})
+        assert followed(reader) == ["Our agents", "Deep work twice"]
+
     def test_a_new_filter_is_not_lost_when_save_is_pressed(self, client, reader, settings_path):
         client.post(settings_path, form_of(reader, new_filter="harness"))
 
