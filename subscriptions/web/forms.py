@@ -33,7 +33,7 @@ COMMON_TIMEZONES = (
 )
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CAPS = (1, 2, 3, 5, 8, 10, 15, 20)
-# No name holds them: PostgreSQL refuses NUL, and marks of direction turn around the mail that names the topic.
+# Not in a name: PostgreSQL refuses NUL, and marks of direction turn around the mail that names the topic.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_OWN_FILTERS = 50  # a digest has to be readable, and so has this page
 
