@@ -12,7 +12,6 @@ import logging
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from email.errors import HeaderParseError
 from email.header import Header
 from email.headerregistry import Address
 from email.utils import format_datetime, formataddr, parseaddr
@@ -137,10 +136,12 @@ def address(email: str) -> str:
     if _PLAIN_ADDRESS.fullmatch(email):
         return email
     bare = re.sub(r"[\s<>,;()\\]", "", clean(email))
-    local, _, domain = bare.rpartition("@")
+    local, at, domain = bare.rpartition("@")
+    if not at:
+        return bare
     try:
-        return str(Address(addr_spec=f"{local}@{domain.encode('idna').decode('ascii')}"))
-    except (ValueError, IndexError, HeaderParseError):  # what the library's parser raises
+        return Address(username=local, domain=domain.encode("idna").decode("ascii")).addr_spec
+    except ValueError:  # no host name
         return bare
 
 

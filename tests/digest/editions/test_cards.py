@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from digest.editions import cards
-from digest.models import Card, EditionPaper, Paper, Shell, Source
+from digest.models import Batch, Card, EditionPaper, Paper, Shell, Source
 from tests.digest.editions.letters import edition_of
 from tests.factories import DAY, NOON, BatchFactory, PaperFactory, listed_paper
 
@@ -172,10 +172,7 @@ class TestBuild:
 class TestCompleteness:
     def test_says_what_was_read_of_what_and_when(self):
         listed_paper()
-        BatchFactory()
-        from_batch = BatchFactory._meta.model.objects.get()
-        from_batch.declared, from_batch.settled_at = 17, NOON
-        from_batch.save()
+        Batch.objects.filter(pk=BatchFactory().pk).update(declared=17, settled_at=NOON)
 
         said = cards.completeness(edition_of())
 
@@ -186,9 +183,8 @@ class TestCompleteness:
 
     def test_says_when_entries_could_not_be_read(self):
         listed_paper()
-        batch = BatchFactory()
-        batch.declared, batch.rejected, batch.fetched_at = 17, 1, NOON + timedelta(hours=12, minutes=31)
-        batch.save()
+        read_at = NOON + timedelta(hours=12, minutes=31)
+        Batch.objects.filter(pk=BatchFactory().pk).update(declared=17, rejected=1, fetched_at=read_at)
 
         said = cards.completeness(edition_of())
 
@@ -199,9 +195,7 @@ class TestCompleteness:
 
     def test_says_when_a_source_did_not_answer(self):
         listed_paper()
-        batch = BatchFactory()
-        batch.fetched_at = None
-        batch.save()
+        Batch.objects.filter(pk=BatchFactory().pk).update(fetched_at=None)
 
         assert cards.completeness(edition_of()) == (
             "Not complete.",
