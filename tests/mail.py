@@ -74,6 +74,20 @@ def _check_html(html: str) -> None:
     root = lxml.html.document_fromstring(html)
     assert root.get("lang")
     assert len(root.findall(".//h1")) == 1
+    bare = re.sub(r"<!--.*?-->|<style.*?</style>", "", html, flags=re.DOTALL)
+    for tag in (
+        "table",
+        "tr",
+        "td",
+        "div",
+        "p",
+        "h2",
+        "h3",
+        "a",
+        "span",
+        "b",
+    ):  # parsers mend what is missing
+        assert len(re.findall(rf"<{tag}[\s>]", bare)) == bare.count(f"</{tag}>"), tag
     for tag in FORBIDDEN_TAGS:
         assert root.find(f".//{tag}") is None, tag
     for link in root.iter("a"):
