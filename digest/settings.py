@@ -32,8 +32,9 @@ SECRET_KEY_FALLBACKS = env.list("SECRET_KEY_FALLBACKS", default=[])
 # Commands beside a running `manage.py up` write the links of that one, whatever port it was given.
 PORT = env.int("PORT", 0) or embedded.web_port(VAR_DIR) or 8000
 SITE_URL = (env.str("SITE_URL", "") or f"http://127.0.0.1:{PORT}").rstrip("/")
-ALLOWED_HOSTS = env.list("ALLOWED_HOSTS", default=[]) or [
-    urlsplit(SITE_URL).hostname or "",
+# This machine's own names always: health checks inside a container ask there.
+ALLOWED_HOSTS = [
+    *(env.list("ALLOWED_HOSTS", default=[]) or [urlsplit(SITE_URL).hostname or ""]),
     "localhost",
     "127.0.0.1",
     "[::1]",
