@@ -30,7 +30,7 @@ from subscriptions.models import (
     Subscriber,
     Suppression,
 )
-from subscriptions.models.delivery import delivery_id
+from subscriptions.models.delivery import SUBSCRIBER_BITS, delivery_id
 
 log = logging.getLogger(__name__)
 
@@ -70,12 +70,11 @@ def compose(edition: Edition, *, now: datetime, at_once: bool = False) -> int:
 def _without_row(edition: Edition, *, now: datetime, at_once: bool) -> QuerySet[Subscriber]:
     rows = Delivery.objects.of_mailing(edition.mailing_id).filter(subscriber_id=OuterRef("pk"))
     readers = Subscriber.objects.members_of(edition.kind).filter(~Exists(rows))
-    closes_at = edition.mailing.closes_at
-    if at_once or now < closes_at:
+    if at_once or now < edition.mailing.closes_at:
         return readers
     return readers.filter(
         status=Subscriber.Status.ACTIVE,
-        confirmed_at__gte=max(closes_at, now - WELCOME_FOR),
+        confirmed_at__gte=now - WELCOME_FOR,
         confirmed_at__lte=now,
     )
 
@@ -89,7 +88,7 @@ class Material:
 
     edition: Edition
     positions: dict[int, int]  # paper id → place by trending score; best first
-    canonical: dict[int, int]  # merged paper id → the paper that it turned out to be
+    canonical: dict[int, int] = field(default_factory=dict)  # merged paper id → what it turned out to be
     hits: Hits = field(default_factory=dict)
     seconds: float = 0.0
     _index: DayIndex | None = None
@@ -98,8 +97,24 @@ class Material:
     def of(cls, edition: Edition) -> "Material":
         rows = edition.edition_papers.filter(folded_in=False).values_list("paper_id", "position")
         positions = dict(rows.order_by("position"))
-        merged = Paper.objects.filter(canonical__in=positions).values_list("pk", "canonical_id")
-        return cls(edition, positions, dict(merged))
+        material = cls(edition, positions)
+        material.bring_names(positions)
+        return material
+
+    def bring_names(self, paper_ids: Collection[int]) -> None:
+        """Learn under which other ids these papers are known: what a reader has of them counts under any."""
+        merged = Paper.objects.filter(pk__in=paper_ids).exclude(canonical=None)
+        own: dict[int, Any] = dict(merged.values_list("pk", "canonical_id"))
+        originals = {own.get(pk, pk) for pk in paper_ids}
+        names = Paper.objects.filter(canonical__in=originals).values_list("pk", "canonical_id")
+        self.canonical.update(dict(names))
+
+    def original(self, paper_id: int) -> int:
+        return self.canonical.get(paper_id, paper_id)
+
+    def all_names(self, paper_ids: Iterable[int]) -> set[int]:
+        """These papers under every id that is known."""
+        return {*paper_ids, *self.canonical, *self.canonical.values()}
 
     @property
     def paper_ids(self) -> list[int]:
@@ -164,14 +179,19 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
         .filter(address__in=[reader.address for reader in readers])
         .values_list("address", flat=True)
     )
-    newcomers = _newcomers(readers, now=now)
     with transaction.atomic():
-        earlier = _undelivered(edition, ids)
-        offered = set(material.positions) | set(material.canonical)
-        offered.update(pk for digest in earlier.values() for pk in digests.papers_of(digest))
-        received = digests.already_received(ids, offered, since=(now - RECEIVED_FOR).date())
-        for waiting in earlier.values():  # given, but not delivered: those join this digest instead
-            received[waiting.subscriber_id] -= set(digests.papers_of(waiting))
+        # One after the other, whatever the edition: what a reader has received and what still waits for
+        # them must stay true until their new row is written.
+        ledger.lock("compose")
+        newcomers = _newcomers(readers, now=now)
+        earlier = Undelivered.before(edition, ids)
+        material.bring_names(earlier.paper_ids)
+        received = digests.already_received(
+            ids,
+            material.all_names([*material.positions, *earlier.paper_ids]),
+            since=(now - RECEIVED_FOR).date(),
+            but_not_of=earlier.keys,  # given, but not delivered: those join this digest instead
+        )
         rows: list[ledger.NewRow] = []
         made: dict[int, Digest] = {}
         for reader in readers:
@@ -182,8 +202,8 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
                     material,
                     reader,
                     topics.get(reader.pk, ()),
-                    received={material.canonical.get(pk, pk) for pk in received[reader.pk]},
-                    earlier=earlier.get(reader.pk),
+                    received={material.original(pk) for pk in received[reader.pk]},
+                    earlier=earlier,
                 )
                 if not digests.papers_of(digest):
                     reason = "no_match"
@@ -197,7 +217,7 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
                 rows.append(ledger.NewRow(reader.pk, reader.email, due_at))
         added = ledger.add(edition.mailing_id, rows)
         made = {pk: digest for pk, digest in made.items() if pk in added}
-        _fold(edition, {pk: earlier[pk] for pk in made if pk in earlier}, made)
+        _fold(edition, earlier, made)
         digests.add(made.values(), day=edition.date)
     return len(added)
 
@@ -247,29 +267,34 @@ def gather(
     topics: Iterable[SubscribedTopic],
     *,
     received: Collection[int],
-    earlier: Digest | None = None,
+    earlier: "Undelivered | None" = None,
 ) -> Digest:
     """One reader's share of an edition, not yet stored: sections by topic, each paper once, capped.
+
+    `received` holds papers under their original's id.
 
     A paper stands under the first topic that finds it and names the others. Where there are more than the
     reader wants, the topics take turns, so that a busy one does not crowd out the rest.
     """
     wanted: list[tuple[SubscribedTopic, list[int]]] = []
-    first_place: dict[int, int] = {}
+    first_place: dict[int, tuple[int, int]] = {}  # original → number of the topic, id under which it came
     also: dict[int, list[int]] = defaultdict(list)
     for number, topic in enumerate(topics):
         own: list[int] = []
         for paper_id, _ in material.hits.get(topic.topic.filter_id, ()):
-            if paper_id in received:
+            original = material.original(paper_id)
+            if original in received:
                 continue
-            if paper_id in first_place:
-                if first_place[paper_id] != number:
-                    also[paper_id].append(topic.topic.filter_id)
+            if original in first_place:
+                place, shown = first_place[original]
+                if place != number and topic.topic.filter_id not in also[shown]:
+                    also[shown].append(topic.topic.filter_id)
             else:
-                first_place[paper_id] = number
+                first_place[original] = number, paper_id
                 own.append(paper_id)
         wanted.append((topic, own))
-    before = _earlier_papers(earlier, skip=set(received) | first_place.keys())
+    known = set(received) | first_place.keys()
+    before = earlier.papers_for(reader.pk, material, known=known) if earlier else {}
     for topic, own in wanted:
         own.extend(before.get(topic.topic_id, {}))
     chosen = _take_turns([(own, topic.max_papers) for topic, own in wanted], reader.max_papers)
@@ -280,7 +305,7 @@ def gather(
             "filter": topic.topic.filter_id,
             "papers": papers,
         }
-        if more := {str(pk): also[pk] for pk in papers if pk in also}:
+        if more := {str(pk): also[pk] for pk in papers if also.get(pk)}:
             section["also"] = more
         if why := {
             str(pk): before[topic.topic_id][pk] for pk in papers if pk in before.get(topic.topic_id, ())
@@ -290,7 +315,10 @@ def gather(
     shown = sum(len(papers) for papers in chosen)
     top: list[int] = []
     if not shown and reader.top_papers_if_none:
-        top = [pk for pk in material.positions if pk not in received][:TOP_PAPERS]
+        best: dict[int, int] = {}
+        for pk in material.positions:
+            best.setdefault(material.original(pk), pk)
+        top = [pk for original, pk in best.items() if original not in received][:TOP_PAPERS]
     return Digest(
         id=delivery_id(material.edition.mailing_id, reader.pk),
         subscriber_id=reader.pk,
@@ -317,67 +345,94 @@ def _take_turns(sections: Sequence[tuple[Sequence[int], int | None]], limit: int
 # --- an earlier digest that was not delivered joins this one ------------------------------------------
 
 
-def _undelivered(edition: Edition, subscriber_ids: Sequence[int]) -> dict[int, Digest]:
-    """Readers' digests of earlier daily editions whose rows still wait; the newest one of each reader.
+@dataclass(slots=True)
+class Undelivered:
+    """Readers' digests of earlier daily editions whose rows still wait, newest first.
 
     At most one daily digest a reader and day: these rows are folded into the new one.
     """
-    if edition.kind != Edition.Kind.DAILY:
-        return {}
-    mailings = Mailing.objects.filter(
-        ~Q(status=Mailing.Status.COMPLETE), edition__kind=edition.kind, edition__date__lt=edition.date
-    ).values_list("pk", flat=True)
-    keys = [delivery_id(mailing, pk) for mailing in mailings for pk in subscriber_ids]
-    if not keys:
-        return {}
-    waiting = (Delivery.State.DUE, Delivery.State.DEFERRED)
-    # Locked, so that no worker takes one while its papers move; one that a worker has is being delivered.
-    rows = (
-        Delivery.objects.select_for_update(skip_locked=True)
-        .filter(pk__in=keys, state__in=waiting)
-        .values_list("pk", flat=True)
-    )
-    found = Digest.objects.filter(pk__in=list(rows)).order_by("pk")
-    return {digest.subscriber_id: digest for digest in found}
 
+    of: dict[int, list[Digest]] = field(default_factory=dict)
+    _reasons: dict[tuple[int, int], dict[int, Any]] = field(default_factory=dict)  # by edition and filter
 
-def _earlier_papers(earlier: Digest | None, *, skip: Collection[int]) -> dict[int, dict[int, Any]]:
-    """Topic id → {paper id: reasons} of an earlier digest, without the papers in `skip`."""
-    if earlier is None:
-        return {}
-    reasons = {
-        match.filter_id: dict(match.hits)
-        for match in EditionMatch.objects.filter(
-            edition=earlier.edition_id, filter__in=[section["filter"] for section in earlier.sections]
+    @classmethod
+    def before(cls, edition: Edition, subscriber_ids: Sequence[int]) -> "Undelivered":
+        if edition.kind != Edition.Kind.DAILY:
+            return cls()
+        mailings = Mailing.objects.filter(
+            ~Q(status=Mailing.Status.COMPLETE), edition__kind=edition.kind, edition__date__lt=edition.date
+        ).values_list("pk", flat=True)
+        keys = [delivery_id(mailing, pk) for mailing in mailings for pk in subscriber_ids]
+        if not keys:
+            return cls()
+        waiting = (Delivery.State.DUE, Delivery.State.DEFERRED)
+        # Locked, so that no worker takes one while its papers move; one that a worker has is being delivered.
+        rows = (
+            Delivery.objects.select_for_update(skip_locked=True)
+            .filter(pk__in=keys, state__in=waiting)
+            .values_list("pk", flat=True)
         )
-    }
-    return {
-        section["topic"]: {
-            pk: section.get("why", {}).get(str(pk)) or reasons.get(section["filter"], {}).get(pk, [])
-            for pk in section["papers"]
-            if pk not in skip
+        found = list(Digest.objects.filter(pk__in=list(rows)))
+        dates = dict(
+            Edition.objects.filter(pk__in={one.edition_id for one in found}).values_list("pk", "date")
+        )
+        of: dict[int, list[Digest]] = defaultdict(list)
+        for digest in sorted(found, key=lambda one: dates[one.edition_id], reverse=True):
+            of[digest.subscriber_id].append(digest)
+        matches = EditionMatch.objects.filter(
+            edition__in=dates, filter__in={section["filter"] for one in found for section in one.sections}
+        )
+        reasons = {(match.edition_id, match.filter_id): dict(match.hits) for match in matches}
+        return cls(dict(of), reasons)
+
+    @property
+    def keys(self) -> list[int]:
+        return [digest.pk for digests_of_one in self.of.values() for digest in digests_of_one]
+
+    @property
+    def paper_ids(self) -> set[int]:
+        return {
+            pk
+            for digests_of_one in self.of.values()
+            for digest in digests_of_one
+            for pk in digests.papers_of(digest)
         }
-        for section in earlier.sections
-    }
+
+    def papers_for(
+        self, subscriber_id: int, material: Material, *, known: set[int]
+    ) -> dict[int, dict[int, Any]]:
+        """Topic id → {paper id: reasons}, each paper once, without those whose original is in `known`."""
+        papers: dict[int, dict[int, Any]] = defaultdict(dict)
+        known = set(known)
+        for digest in self.of.get(subscriber_id, ()):
+            for section in digest.sections:
+                own = section.get("why", {})
+                reasons = self._reasons.get((digest.edition_id, section["filter"]), {})
+                for pk in section["papers"]:
+                    if material.original(pk) not in known:
+                        known.add(material.original(pk))
+                        papers[section["topic"]][pk] = own.get(str(pk)) or reasons.get(pk, [])
+        return papers
 
 
-def _fold(edition: Edition, earlier: dict[int, Digest], made: dict[int, Digest]) -> None:
+def _fold(edition: Edition, undelivered: Undelivered, made: dict[int, Digest]) -> None:
     """Skip the earlier rows as `folded` and bring their papers' cards into this edition."""
+    earlier = [digest for reader in made for digest in undelivered.of.get(reader, ())]
     if not earlier:
         return
     by_mailing: dict[int, list[int]] = defaultdict(list)
-    for digest in earlier.values():
-        by_mailing[digest.pk >> 32].append(digest.pk)
-    for mailing_id, keys in by_mailing.items():
+    for digest in earlier:
+        by_mailing[digest.pk >> SUBSCRIBER_BITS].append(digest.pk)
+    for mailing_id, keys in sorted(by_mailing.items()):
         outbox.skip(mailing_id, keys, reason="folded")
     here = set(edition.edition_papers.values_list("paper_id", flat=True))
-    joined = {pk for of in earlier for pk in digests.papers_of(made[of])} - here
+    joined = {pk for digest in earlier for pk in digests.papers_of(made[digest.subscriber_id])} - here
     if not joined:
         return
     newest = {
         row.paper_id: row
         for row in EditionPaper.objects.filter(
-            paper__in=joined, edition__in={d.edition_id for d in earlier.values()}
+            paper__in=joined, edition__in={digest.edition_id for digest in earlier}
         ).order_by("edition__date")
     }
     last = edition.edition_papers.count()

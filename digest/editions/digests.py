@@ -53,12 +53,12 @@ def already_received(
     paper_ids: Collection[int],
     *,
     since: date,
-    but_not_of: int | None = None,
+    but_not_of: Collection[int] = (),
 ) -> dict[int, set[int]]:
     """Which of these papers each of these readers has been given, by subscriber id; one query.
 
     What failed, was skipped or expired does not count; `uncertain` does. Rows outlive their delivery.
-    `but_not_of`: a mailing whose own digests are passed over.
+    `but_not_of`: keys of digests that are passed over.
     """
     received: dict[int, set[int]] = defaultdict(set)
     with connection.cursor() as cursor:
@@ -68,14 +68,14 @@ def already_received(
             LEFT JOIN subscriptions_delivery d ON d.id = r.id
             WHERE r.subscriber_id = ANY(%(readers)s) AND r.day >= %(since)s
               AND r.paper_ids && %(papers)s::bigint[]
-              AND (%(but_not)s::bigint IS NULL OR r.id >> 32 <> %(but_not)s)
+              AND r.id <> ALL(%(but_not)s::bigint[])
               AND (d.id IS NULL OR d.state NOT IN ('failed', 'skipped', 'expired'))
             """,
             {
                 "readers": list(subscriber_ids),
                 "papers": list(paper_ids),
                 "since": since,
-                "but_not": but_not_of,
+                "but_not": list(but_not_of),
             },
         )
         for subscriber_id, given in cursor:

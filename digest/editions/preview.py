@@ -15,6 +15,7 @@ from digest.models import Edition
 from subscriptions import topics
 from subscriptions.mail.letters import Recipient
 from subscriptions.models import SubscribedTopic, Subscriber, Topic
+from subscriptions.models.delivery import delivery_id
 
 NOBODY = "you@preview.example"
 
@@ -60,11 +61,11 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
     material.evaluate({row.topic.filter_id for row in followed})
     elsewhere = digests.already_received(
         [reader.pk],
-        [*material.positions, *material.canonical],
+        material.all_names(material.positions),
         since=(now - compose.RECEIVED_FOR).date(),
-        but_not_of=edition.mailing_id,
+        but_not_of=[delivery_id(edition.mailing_id, reader.pk)],
     )[reader.pk]
-    received = {material.canonical.get(pk, pk) for pk in elsewhere}
+    received = {material.original(pk) for pk in elsewhere}
     digest = compose.gather(material, reader, followed, received=received)
     if not digests.papers_of(digest):
         raise NoPapersError(

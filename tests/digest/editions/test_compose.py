@@ -1,5 +1,6 @@
 """Who gets what: each reader's row and digest, and that nobody gets a paper twice."""
 
+import threading
 from collections import Counter
 from datetime import timedelta
 
@@ -8,6 +9,7 @@ from django.db import connection
 
 from digest.editions import compose, digests, schedule
 from digest.models import Digest, Edition, EditionMatch, Received
+from digest.processes import wait_until
 from subscriptions import topics
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import Delivery, Subscriber, Suppression, Topic
@@ -204,6 +206,16 @@ class TestRows:
         assert row_of(edition, newcomer).due_at == later + timedelta(minutes=1)
         assert Digest.objects.get(subscriber_id=newcomer.pk).is_welcome
 
+    def test_so_does_who_confirmed_just_before_it_closed_unseen(self):
+        paper("Agents")
+        edition = edition_of()
+        closes_at = edition.mailing.closes_at
+        newcomer = reader("agent", confirmed_at=closes_at - timedelta(seconds=5))
+        ConsentFactory(subscriber=newcomer)
+
+        assert compose.compose(edition, now=closes_at + timedelta(seconds=10)) == 1
+        assert row_of(edition, newcomer).state == "due"
+
     def test_only_the_first_digest_of_a_newcomer_comes_at_once(self):
         paper("Agents")
         newcomer = reader("agent", confirmed_at=MORNING_AFTER, hour=7)
@@ -324,6 +336,100 @@ class TestFolding:
         assert row_of(first, subscriber).state == "sent"
         assert sections_of(second, subscriber) == [[self.new.pk]]
 
+    def test_all_undelivered_ones_join_not_only_the_newest(self):
+        """Two wait where an operator retries failed rows of the day before."""
+        subscriber = reader("agent")
+        first_paper, day_after = paper("Agents"), NEXT_DAY + timedelta(days=1)
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        deliver_all(first, "failed")
+        second_paper = paper("More agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        compose.compose(second, now=NEXT_MORNING)
+        outbox.retry_failed(first.mailing_id)
+        third_paper = paper("New agents", day=day_after, seen_at=NOON + timedelta(days=2))
+        third = edition_of(day_after)
+
+        compose.compose(third, now=NEXT_MORNING + timedelta(days=1))
+
+        assert [row_of(edition, subscriber).reason for edition in (first, second)] == ["folded", "folded"]
+        assert sections_of(third, subscriber) == [[third_paper.pk, second_paper.pk, first_paper.pk]]
+        assert set(third.edition_papers.filter(folded_in=True).values_list("paper_id", flat=True)) == {
+            first_paper.pk,
+            second_paper.pk,
+        }
+
+    def test_a_reader_who_paused_or_left_the_topic_gets_nothing_of_it(self):
+        paper("Agents")
+        paused, muted = reader("agent"), reader("agent", "robot")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        Subscriber.objects.filter(pk=paused.pk).update(status="paused")
+        muted.subscribed_topics.filter(topic__name="agent").update(muted=True)
+        robots = paper("Robots", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+
+        compose.compose(second, now=NEXT_MORNING)
+
+        assert (row_of(second, paused).state, row_of(second, paused).reason) == ("skipped", "paused")
+        assert sections_of(second, muted) == [[robots.pk]]
+        assert row_of(first, muted).reason == "folded"
+
+    def test_what_came_meanwhile_with_another_digest_does_not_join(self):
+        """A retried row holds a paper that a later edition has brought."""
+        refeatured = paper("Agents")
+        subscriber = reader("agent")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        deliver_all(first, "failed")
+        SightingFactory(paper=refeatured, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        compose.compose(second, now=NEXT_MORNING)
+        deliver_all(second)
+        outbox.retry_failed(first.mailing_id)
+        new = paper("New agents", day=NEXT_DAY + timedelta(days=1), seen_at=NOON + timedelta(days=2))
+        third = edition_of(NEXT_DAY + timedelta(days=1))
+
+        compose.compose(third, now=NEXT_MORNING + timedelta(days=1))
+
+        assert sections_of(third, subscriber) == [[new.pk]]
+
+    @pytest.mark.django_db(transaction=True)
+    def test_two_runs_at_once_give_one_digest(self, monkeypatch):
+        """The second must not pass over the row that the first has locked to fold it."""
+        old, subscriber = paper("Agents"), reader("agent")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        new = paper("New agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        gather, calls = compose.gather, Counter()
+        other_is_done = threading.Event()
+
+        def first_one_slowly(*arguments, **options):
+            calls["gather"] += 1
+            if calls["gather"] == 1:
+                other_is_done.wait(2)
+            return gather(*arguments, **options)
+
+        def beside() -> None:
+            try:
+                compose.compose(second, now=NEXT_MORNING)
+            finally:
+                connection.close()
+
+        monkeypatch.setattr(compose, "gather", first_one_slowly)
+        threads = [threading.Thread(target=beside) for _ in range(2)]
+        threads[0].start()
+        wait_until(lambda: calls["gather"] == 1, seconds=10)
+        threads[1].start()
+        threads[1].join(1.5)
+        other_is_done.set()
+        for thread in threads:
+            thread.join(20)
+
+        assert row_of(first, subscriber).reason == "folded"
+        assert sections_of(second, subscriber) == [[new.pk, old.pk]]
+
     def test_papers_that_were_folded_in_are_offered_to_nobody_else(self):
         _, _, second = self.two_days("due")
         newcomer = reader("agent")
@@ -383,3 +489,75 @@ def test_a_ledger_row_belongs_to_its_partition():
     with connection.cursor() as cursor:
         cursor.execute("SELECT tableoid::regclass::text FROM subscriptions_delivery")
         assert cursor.fetchall() == [(f"subscriptions_delivery_m{edition.mailing_id}",)]
+
+
+class TestMerged:
+    """A paper that turned out to be another one, whenever that is found out."""
+
+    def test_member_that_is_what_the_reader_has(self):
+        known = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        again = paper("Agents, published", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+        again.canonical = known  # found out after the edition's papers were frozen
+        again.save()
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_two_that_are_the_same_third(self):
+        known = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        again = paper("Agents, published", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+        third = paper("Agents, the book", day=NEXT_DAY + timedelta(days=30))
+        type(third).objects.filter(pk__in=[known.pk, again.pk]).update(canonical=third)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_two_members_come_once(self):
+        first, second = paper("Agents", votes=50), paper("Agents, published", votes=5)
+        subscriber = reader("agent")
+        edition = edition_of()
+        second.canonical = first
+        second.save()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert sections_of(edition, subscriber) == [[first.pk]]
+
+    def test_one_that_was_folded_in_and_is_here_under_its_other_name(self):
+        old = paper("Agents")
+        subscriber = reader("agent")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        new = paper("Agents, published", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        old.canonical = new
+        old.save()
+
+        compose.compose(second, now=NEXT_MORNING)
+
+        assert row_of(first, subscriber).reason == "folded"
+        assert sections_of(second, subscriber) == [[new.pk]]
+
+    def test_what_failed_under_one_name_comes_under_the_other(self):
+        first = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get(), "failed")
+        second = paper("Agents, published", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        first.canonical = second
+        first.save()
+
+        edition = edition_of(NEXT_DAY)
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert sections_of(edition, subscriber) == [[second.pk]]
