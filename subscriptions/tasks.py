@@ -4,8 +4,10 @@ import logging
 from datetime import datetime
 
 from celery import current_app, shared_task
+from django.conf import settings
 from django.db import transaction
 from django.utils import timezone
+from kombu import Connection
 
 from subscriptions import lifecycle
 from subscriptions.mail import notices
@@ -15,6 +17,7 @@ log = logging.getLogger(__name__)
 
 # Beat runs it every minute; who has just confirmed should not wait for that. By name: `digest` imports us.
 COMPOSE_DUE = "digest.tasks.compose_due"
+BROKER_SECONDS = 2
 
 
 @shared_task(ignore_result=True)
@@ -50,10 +53,22 @@ def send_notice(notice_id: int, *, now: datetime) -> bool:
 
 def poke_notices() -> None:
     """After the commit, look for due notices at once. Poked for every request alike, known address or not."""
-    # robust: where the broker does not answer, beat finds the row a little later
-    transaction.on_commit(send_due.delay, robust=True)
+    transaction.on_commit(lambda: _poke(send_due.name), robust=True)
 
 
 def poke_editions() -> None:
     """After the commit, look who has no digest of the latest edition yet."""
-    transaction.on_commit(lambda: current_app.send_task(COMPOSE_DUE, expires=60), robust=True)
+    transaction.on_commit(lambda: _poke(COMPOSE_DUE), robust=True)
+
+
+def _poke(task: str) -> None:
+    # Somebody waits for a page, and beat finds the row a little later anyway: one short try on a connection
+    # of its own. Celery's would wait minutes for a broker that takes connections and does not answer.
+    options = {
+        "socket_timeout": BROKER_SECONDS,
+        "socket_connect_timeout": BROKER_SECONDS,
+        "max_retries": 1,
+        "interval_start": 0,
+    }
+    with Connection(settings.CELERY_BROKER_URL, transport_options=options) as broker:
+        current_app.send_task(task, expires=60, connection=broker, retry=False)
