@@ -37,12 +37,23 @@ class Reason(NamedTuple):
 
 
 def strongest_first(found: Iterable[evaluate.Found]) -> list[Reason]:
-    """One reason for each word and place, the strongest first, else in the order of the filter."""
+    """One reason for each word and place, the strongest first, else in the order of the filter.
+
+    Words that stand inside longer ones of the same place ("agents" in "LLM agents") say nothing more.
+    """
     distinct: dict[tuple[str, str], Reason] = {}
     for field, text in found:
         plain = " ".join(text.split())
         distinct.setdefault((field, plain.casefold()), Reason(plain, field))
-    return sorted(distinct.values(), key=lambda reason: _STRENGTH[reason.field])
+    telling = [
+        reason
+        for (field, plain), reason in distinct.items()
+        if not any(
+            other_field == field and other != plain and f" {plain} " in f" {other} "
+            for other_field, other in distinct
+        )
+    ]
+    return sorted(telling, key=lambda reason: _STRENGTH[reason.field])
 
 
 def spans(filter: Filter, text: str, *, field: str) -> list[tuple[int, int]]:

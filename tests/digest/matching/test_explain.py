@@ -26,6 +26,7 @@ class TestReasons:
             ('"world model"', [("world models", "abstract")]),
             ("multiagent", [("multi-agent", "abstract")]),
             ('"multi agent benchmark"', [("multi-agent benchmark", "abstract")]),
+            ('models "world models"', [("world models", "abstract")]),
             ("mid-training", [("midtraining", "abstract")]),
             ("llm*", [("LLMs", "abstract")]),
             ('="world models"', [("world models", "abstract")]),
