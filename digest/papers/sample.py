@@ -21,7 +21,6 @@ from digest.papers.ingest import LOCK, ingest
 from digest.sources.records import PaperRecord, Parsed
 
 _FILE = Path(__file__).with_name("sample.json")
-SUMMARY_SOURCE = "Paperboy"
 
 
 def load(*, now: datetime, days: int = 14) -> int:
@@ -90,7 +89,6 @@ def _record(entry: dict[str, Any], *, position: int) -> PaperRecord:
         code_url=entry.get("code_url", ""),
         project_url=entry.get("project_url", ""),
         summary=entry["summary"],
-        summary_source=SUMMARY_SOURCE,
         keywords=tuple(entry.get("keywords", [])),
         votes=entry["votes"],
         comments=entry["comments"],

@@ -161,7 +161,7 @@ def paper(request: HttpRequest, public_id: str) -> HttpResponse:
     if found.public_id != public_id:
         return redirect("paper", public_id=found.public_id, permanent=False)
     now = timezone.now()
-    sightings = list(found.sightings.select_related("source").order_by("seen_at", "pk"))
+    sightings = list(found.sightings.select_related("source", "batch").order_by("seen_at", "pk"))
     last_day = max((one.listing_day for one in sightings), default=found.first_listed_on)
     rank = days.rank(found, last_day)
     slugs = {one.source.slug for one in sightings}
@@ -170,6 +170,7 @@ def paper(request: HttpRequest, public_id: str) -> HttpResponse:
     authors = [str(name) for name in found.authors]
     context = {
         "paper": found,
+        "is_sample": any(one.batch.is_sample for one in sightings),
         "authors": authors[:_AUTHORS_AT_ONCE],
         "more_authors": authors[_AUTHORS_AT_ONCE:],
         "day": last_day,

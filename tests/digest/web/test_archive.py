@@ -236,6 +236,15 @@ class TestPaper:
         assert '<a href="/topics/agents/">Agents</a>' in page
         assert "<mark>autonomous agents</mark>" in page
 
+    def test_says_whose_words_the_sample_s_are(self, client):
+        paper = PaperFactory(arxiv_id="2608.00042", summary="Ours.", abstract="Ours too.", keywords=["agents"])
+        SightingFactory(paper=paper, listing_day=DAY, batch=BatchFactory(is_sample=True))
+
+        page = text_of(client.get("/paper/2608.00042/"))
+
+        assert "Summary and abstract in our own words: sample data." in page
+        assert "machine" not in page
+
     def test_draws_no_line_through_a_single_reading(self, client):
         paper = listed_paper()
 
