@@ -294,27 +294,28 @@ def _current(editions: Sequence[Edition]) -> Edition | None:
 def _sentence(edition: Edition, balance: Balance, growth: Growth, now: datetime) -> str:
     kind = "Weekly" if edition.kind == Edition.Kind.WEEKLY else "Daily"
     mailing = edition.mailing
-    readers = f"{growth.confirmed - growth.paused:,} active readers in all."
+    readers = f"{_count(growth.confirmed - growth.paused, 'active reader')} in all."
     if mailing.status == Mailing.Status.PAUSED:
-        state = f"paused since {clock(mailing.paused_at, now)}. {balance.unfinished:,} digests wait."
+        state = f"paused since {clock(mailing.paused_at, now)}. {_waiting(balance)}."
     elif edition.composed_at is None:
         state = f"opened at {clock(edition.opened_at, now)}, not composed yet."
     elif mailing.status == Mailing.Status.COMPLETE:
         state = f"complete since {clock(mailing.completed_at, now)}. {balance.counts['sent']:,} of "
-        state += f"{balance.prepared:,} digests were sent."
+        state += f"{_count(balance.prepared, 'digest')} sent."
     elif balance.unfinished:
-        state = f"being sent. {balance.finished:,} of {balance.prepared:,} digests are finished."
+        state = f"being sent. {balance.finished:,} of {_count(balance.prepared, 'digest')} finished."
     else:
-        state = f"sent to {balance.counts['sent']:,} readers. Who confirms before "
+        state = f"sent to {_count(balance.counts['sent'], 'reader')}. Who confirms before "
         state += f"{clock(mailing.closes_at, now)} gets it too."
     sample = " Sample data." if edition.is_sample else ""
     return f"{kind} edition, {state} {readers}{sample}"
 
 
 def _before_the_first(growth: Growth) -> str:
+    readers = growth.confirmed - growth.paused
     return (
         "An edition opens at 00:30 UTC after a day that has papers. "
-        f"{growth.confirmed - growth.paused:,} active readers wait for it."
+        f"{_count(readers, 'active reader')} {'waits' if readers == 1 else 'wait'} for it."
     )
 
 
@@ -383,6 +384,10 @@ def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
+def _waiting(balance: Balance) -> str:
+    return f"{_count(balance.unfinished, 'digest')} {'waits' if balance.unfinished == 1 else 'wait'}"
+
+
 def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
     mailing, counts = edition.mailing, balance.counts
     notes = []
@@ -391,7 +396,7 @@ def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
             Note(
                 "bad",
                 "The counters do not add up.",
-                f"{balance.prepared:,} digests were prepared, {balance.accounted:,} are in a state. The rows "
+                f"Prepared: {balance.prepared:,}; in a state: {balance.accounted:,}. The rows "
                 "of the ledger are the truth: manage.py deliveries "
                 f"--date {edition.date} --kind {edition.kind} lists each.",
                 (Link("Show the rows", deliveries_url(mailing.pk)),),
@@ -403,7 +408,7 @@ def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
             Note(
                 "warn",
                 "Paused by an operator",
-                f"since {clock(mailing.paused_at, now)}{reason}. {balance.unfinished:,} digests wait; "
+                f"since {clock(mailing.paused_at, now)}{reason}. {_waiting(balance)}; "
                 "nothing is handed to the mail server until it is resumed.",
                 (Link("Resume", reverse("admin:digest_edition_resume", args=[edition.pk])),),
             )
@@ -414,8 +419,8 @@ def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
                 "warn",
                 "Blocked because",
                 f"{mailing.trouble.rstrip('.')}, last at {clock(mailing.trouble_at, now)}. "
-                f"{balance.unfinished:,} digests wait and are tried again by themselves; manage.py doctor "
-                "asks the mail server.",
+                f"{_waiting(balance)} and will be tried again without your help; manage.py doctor asks the "
+                "mail server.",
                 (Link(f"Show the {balance.unfinished:,}", deliveries_url(mailing.pk, "open")),),
             )
         )
@@ -465,7 +470,7 @@ def _deferred_note(mailing_id: int, deferred: int, now: datetime) -> Note:
         mailing_id=mailing_id, state=Delivery.State.DEFERRED
     )
     example = waiting.values("route", "reason", "due_at").first() if deferred > 0 else None
-    text = f"{deferred:,} digests were answered with “later” and are tried again by themselves."
+    text = f"The server answered “later” to {_count(deferred, 'digest')}; each is tried again by itself."
     if example:
         text += f" One of them: {example['route']} answers “{example['reason']}”; the next try is "
         text += f"at {clock(example['due_at'], now)}." if example["due_at"] > now else "due now."

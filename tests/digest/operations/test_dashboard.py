@@ -196,9 +196,9 @@ class TestEdition:
         ("status", "composed", "words"),
         [
             ("open", False, "Daily edition, opened at 00:00, not composed yet."),
-            ("open", True, "Daily edition, being sent. 1 of 2 digests are finished."),
-            ("paused", True, "Daily edition, paused since 10:02. 1 digests wait."),
-            ("complete", True, "Daily edition, complete since 10:07. 1 of 2 digests were sent."),
+            ("open", True, "Daily edition, being sent. 1 of 2 digests finished."),
+            ("paused", True, "Daily edition, paused since 10:02. 1 digest waits."),
+            ("complete", True, "Daily edition, complete since 10:07. 1 of 2 digests sent."),
         ],
     )
     def test_its_state_is_one_sentence(self, status, composed, words):
@@ -266,7 +266,7 @@ class TestNotes:
 
         note = self.leads()["Slowed down."]
 
-        assert "2 digests were answered with “later”" in note.text
+        assert "answered “later” to 2 digests" in note.text
         assert "answers “421 too many connections”" in note.text
 
     @pytest.mark.parametrize(

@@ -237,7 +237,7 @@ class TestPaper:
         assert "<mark>autonomous agents</mark>" in page
 
     def test_says_whose_words_the_sample_s_are(self, client):
-        paper = PaperFactory(arxiv_id="2608.00042", summary="Ours.", abstract="Ours too.", keywords=["agents"])
+        paper = PaperFactory(arxiv_id="2608.00042", summary="Ours.", abstract="Also ours.", keywords=["me"])
         SightingFactory(paper=paper, listing_day=DAY, batch=BatchFactory(is_sample=True))
 
         page = text_of(client.get("/paper/2608.00042/"))
