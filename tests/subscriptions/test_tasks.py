@@ -15,7 +15,7 @@ def silent_broker(settings):
         yield
 
 
-@pytest.mark.django_db(transaction=True)
+@pytest.mark.django_db(transaction=True, serialized_rollback=True)
 @pytest.mark.parametrize("poke", [tasks.poke_notices, tasks.poke_editions])
 def test_nobody_waits_for_a_broker_that_does_not_answer(silent_broker, monkeypatch, poke):
     monkeypatch.setattr(tasks, "BROKER_SECONDS", 0.2)

@@ -394,7 +394,7 @@ class TestFolding:
 
         assert sections_of(third, subscriber) == [[new.pk]]
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     def test_two_runs_at_once_give_one_digest(self, monkeypatch):
         """The second must not pass over the row that the first has locked to fold it."""
         old, subscriber = paper("Agents"), reader("agent")

@@ -138,7 +138,7 @@ class TestRunEdition:
 
         assert (account["sent"], account["deferred"], account["expired"]) == (1, 1, 0)
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
     def test_told_to_stop_it_ends_between_two_messages_and_loses_no_answer(self, smtp_server, number):
         listed_paper()

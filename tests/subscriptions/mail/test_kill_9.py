@@ -50,7 +50,7 @@ def time_passes() -> None:
 
 
 @pytest.fixture
-def mailing(transactional_db) -> Mailing:
+def mailing(transactional_db, django_db_serialized_rollback) -> Mailing:
     mailing = open_mailing()
     readers = [SubscriberFactory(email=f"r{n:03}@lab.example") for n in range(READERS)]
     ledger.add(mailing.pk, [ledger.NewRow(r.pk, r.email, MORNING_AFTER) for r in readers])

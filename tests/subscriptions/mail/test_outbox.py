@@ -305,7 +305,7 @@ class TestInterrupted:
 
         assert list(states(mailing).values()) == ["sent", state, "due"]
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     def test_answers_wait_for_a_database_that_is_away(self, smtp_server, monkeypatch):
         mailing = mailing_for("a@lab.example", "b@lab.example")
         record, away = outbox.record, [True, True]
@@ -322,7 +322,7 @@ class TestInterrupted:
 
         assert list(states(mailing).values()) == ["sent", "sent"]
 
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     def test_a_database_that_is_away_while_letters_are_made_fails_no_letter(self, smtp_server):
         mailing = mailing_for("a@lab.example", "b@lab.example")
 
@@ -380,7 +380,7 @@ class TestSessions:
 
 
 class TestComplete:
-    @pytest.mark.django_db(transaction=True)
+    @pytest.mark.django_db(transaction=True, serialized_rollback=True)
     def test_waits_for_rows_that_are_being_added(self):
         """A mailing that completes beside a row being added would leave that row due for ever."""
         mailing = open_mailing(closes_at=NOON)
