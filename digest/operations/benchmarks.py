@@ -190,12 +190,13 @@ def fill(*, papers: int, subscribers: int) -> None:
     """Papers of one listing day, and readers with one to three topics each."""
     dice = random.Random(11)
     _fill_papers(papers, dice)
+    catalogue = list(Topic.objects.catalogue())
     revisions = topics.revisions(filter_texts(FILTERS), now=NOW)
     own = Topic.objects.bulk_create(
         Topic(slug=f"benchmark-{number}", name=revision.canonical[:80], filter=revision)
         for number, revision in enumerate(revisions)
     )
-    followed = [*Topic.objects.catalogue(), *own]
+    followed = [*catalogue, *own]
     for first in range(0, subscribers, 10_000):
         readers = Subscriber.objects.bulk_create(
             Subscriber(

@@ -111,7 +111,7 @@ def ingest(
         batch.rejected = len(rejected)
         batch.new += new
         batch.updated = len(changed | (seen & known.keys()))
-        batch.errors = [*(one.problem for one in rejected), *parsed.notes]
+        batch.errors = [_storable(said) for said in (*(one.problem for one in rejected), *parsed.notes)]
         batch.fetched_at = now
         if batch.settled_at is None and (is_sample or _is_over(listing_day, now)):
             batch.settled_at = now

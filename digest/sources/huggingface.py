@@ -26,6 +26,7 @@ SUMMARY_SOURCE = "Hugging Face"
 _PAPER_PAGE = "https://huggingface.co/papers/"
 _LARGEST_COUNT = 2**31 - 1  # the database's integer
 _MOST_KEYWORDS = 50
+_PLAIN_ID = re.compile(r"[\w./-]{1,40}", re.ASCII)
 
 T = TypeVar("T")
 
@@ -68,12 +69,17 @@ def parse(body: bytes, listing_day: date | None) -> Parsed:
 
 def _entries(body: bytes) -> list[Any]:
     try:
-        answer = json.loads(body.decode("utf-8-sig", errors="replace"))
+        answer = json.loads(body.decode("utf-8-sig", errors="replace"), parse_int=_whole)
     except (ValueError, RecursionError) as error:
         raise NotAList(f"not JSON ({type(error).__name__}); it begins {_beginning(body)}") from error
     if isinstance(answer, list):
         return answer
     raise NotAList(f"{_what(answer)} where a list belongs; it begins {_beginning(body)}")
+
+
+def _whole(digits: str) -> int | float:
+    # Python refuses to read integers of thousands of digits; one such entry must not cost the whole list.
+    return int(digits) if len(digits) < 100 else float("inf")
 
 
 def _beginning(body: bytes) -> str:
@@ -119,7 +125,7 @@ def _record(entry: Any, position: int, asked_day: date | None, notes: list[str])
         position=position,
         listing_day=listing_day,
         arxiv_id=arxiv_id,
-        source_url=_PAPER_PAGE + arxiv_id,
+        source_url=_PAPER_PAGE + arxiv_id if _PLAIN_ID.fullmatch(arxiv_id) else "",
         title=title,
         abstract=read("summary", _text, paper, entry) or "",
         authors=_authors(read("authors", _list) or [], where, notes),
@@ -196,7 +202,7 @@ def _instant(value: Any) -> datetime:
 def _address(value: Any) -> str:
     """http or https, in one piece. 2 of 2,863 recorded project pages begin with a blank."""
     address = _text(value).strip()
-    if not re.fullmatch(r"https?://[^\s<>\"\x00-\x1f]{1,490}", address, re.IGNORECASE):
+    if not re.fullmatch(r"https?://[^\s<>\"\x00-\x1f\ud800-\udfff]{1,490}", address, re.IGNORECASE):
         raise _Unreadable(f"is {_what(value)}, not an http address")
     return address
 

@@ -51,6 +51,21 @@ def store(
     return ingest(parsed, source=source, listing_day=day, now=now, **options)
 
 
+class TestWhatNoDatabaseTakes:
+    """One entry of a source must never cost the others of its day."""
+
+    @pytest.mark.parametrize("bad", ["\x00", "\ud800"])
+    def test_in_a_note_or_a_problem_is_written_out(self, huggingface: Source, bad: str) -> None:
+        rejected = (Rejected(position=1, problem=f"Entry 1 ({bad}) has no title.", raw={bad: bad}),)
+        parsed = Parsed(declared=2, records=(record(),), rejected=rejected, notes=(f"Entry 0 ({bad}): odd.",))
+
+        done = ingest(parsed, source=huggingface, listing_day=FRIDAY, now=NOON)
+
+        assert (done.parsed, done.rejected) == (1, 1)
+        written = "\\u0000" if bad == "\x00" else "\\ud800"
+        assert done.errors == (f"Entry 1 ({written}) has no title.", f"Entry 0 ({written}): odd.")
+
+
 class TestNewPapers:
     def test_have_readable_texts(self, huggingface: Source) -> None:
         store(

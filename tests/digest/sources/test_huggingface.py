@@ -25,6 +25,25 @@ def record(edit: Callable[[dict[str, Any]], Any] | None = None, day: date | None
     return parsed.records[0]
 
 
+class TestHostileEntries:
+    """What a list of a public site may hold one day: the entry suffers, the list does not."""
+
+    def test_an_address_with_half_a_character_is_unknown(self) -> None:
+        said = record(lambda said: said["paper"].update(githubRepo="https://github.com/\ud800"))
+        assert said.code_url == ""
+
+    @pytest.mark.parametrize("more", ["?x=" + "y" * 3000, "?x=\ud800"])
+    def test_an_id_that_is_an_address_is_not_hung_on_another_address(self, more: str) -> None:
+        said = record(lambda said: said["paper"].update(id=f"https://arxiv.org/abs/2607.00001{more}"))
+        assert said.source_url == ""
+
+    def test_a_number_of_thousands_of_digits_is_no_count(self) -> None:
+        long = body(entry("2607.00001", day=FRIDAY)).replace(b'"upvotes": 3', b'"upvotes": ' + b"9" * 5000)
+        parsed = parse(long, FRIDAY)
+        assert parsed.records[0].votes is None
+        assert "upvotes" in parsed.notes[0]
+
+
 class TestRecord:
     def test_reads_what_an_entry_says(self) -> None:
         def edit(said: dict[str, Any]) -> None:
