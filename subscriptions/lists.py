@@ -131,7 +131,7 @@ def _columns(reader: "csv.DictReader[str]") -> dict[str, str]:
     try:
         names = {(name or "").strip().lower(): name for name in reader.fieldnames or ()}
     except (csv.Error, UnicodeDecodeError) as error:
-        raise BadFile(f"This is not a CSV file in UTF-8: {error}.") from error
+        raise BadFile(f"This is not a CSV file in UTF-8: {error}. Save it as CSV in UTF-8.") from error
     missing = [name for name in REQUIRED if name not in names]
     if missing:
         raise BadFile(
