@@ -1,14 +1,14 @@
 """Who got what: the ledger rows of one edition as JSON lines."""
 
 import json
-from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from subscriptions.mail.message import message_id
 
 from digest.editions import schedule
+from digest.management import arguments
 from digest.models import Edition
+from subscriptions.mail.message import message_id
 from subscriptions.models import Delivery
 
 
@@ -16,9 +16,10 @@ class Command(BaseCommand):
     help = "The deliveries of one edition as JSON lines: email, message_id, state, reason."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--date", type=date.fromisoformat, required=True)
+        parser.add_argument("--date", type=arguments.day, required=True)
         parser.add_argument("--kind", choices=Edition.Kind.values, default=Edition.Kind.DAILY)
         parser.add_argument("--state", choices=Delivery.State.values)
+        parser.add_argument("--json", action="store_true", help="As ever: each line is one JSON object.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         day = schedule.span(options["kind"], options["date"]).first

@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 from rich.progress import Progress
 
+from digest.management import arguments
 from digest.papers import fetch
 from digest.papers.ingest import Ingested
 from digest.sources.http import Client, SourceError
@@ -27,7 +28,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--source", metavar="NAME", help="Only this source (default: all that are enabled)."
         )
-        parser.add_argument("--date", type=_day, metavar="D", help="Listing day YYYY-MM-DD.")
+        parser.add_argument("--date", type=arguments.day, metavar="D", help="Listing day YYYY-MM-DD.")
         parser.add_argument(
             "--days", type=_number, metavar="N", help="Also the days before it, N days in all."
         )
@@ -82,15 +83,6 @@ def in_words(done: Ingested) -> str:
     if done.rejected:
         parts.append(f"{done.rejected} set aside")
     return f"{entries}, {', '.join(parts)}"
-
-
-def _day(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError as error:
-        raise CommandError(
-            f"--date {text}: not a day. Write it as YYYY-MM-DD, such as 2026-07-28."
-        ) from error
 
 
 def _number(text: str) -> int:

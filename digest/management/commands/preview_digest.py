@@ -1,6 +1,6 @@
 """The exact message that a reader would get, without sending or recording it."""
 
-from datetime import date
+import json
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from digest.editions import preview
+from digest.management import arguments
 from subscriptions.filters import FilterError
 from subscriptions.models import Subscriber, normalise_address
 
@@ -19,8 +20,11 @@ class Command(BaseCommand):
         who = parser.add_mutually_exclusive_group(required=True)
         who.add_argument("--subscriber", metavar="EMAIL")
         who.add_argument("--filter", nargs="+", metavar="TEXT", help="One or more filters, quoted.")
-        parser.add_argument("--date", type=date.fromisoformat, help="Listing day (default: the latest).")
+        parser.add_argument("--date", type=arguments.day, help="Listing day (default: the latest).")
         parser.add_argument("--out", type=Path, metavar="FILE.eml", help="Default: standard output.")
+        parser.add_argument(
+            "--json", action="store_true", help="Say in the last line, as JSON, what was made."
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
@@ -35,7 +39,13 @@ class Command(BaseCommand):
         except (FilterError, preview.NoPapersError) as error:
             raise CommandError(str(error)) from error
         if options["out"]:
-            options["out"].write_bytes(content)
+            try:
+                options["out"].write_bytes(content)
+            except OSError as error:
+                raise CommandError(f"--out {options['out']} cannot be written: {error.strerror}.") from error
             self.stderr.write(f"Wrote {len(content):,} bytes to {options['out']}.")
         else:
             self.stdout.write(content.decode("ascii"), ending="")
+        if options["json"]:
+            out = str(options["out"]) if options["out"] else None
+            self.stdout.write(json.dumps({"bytes": len(content), "out": out}))

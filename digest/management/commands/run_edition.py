@@ -5,7 +5,6 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from datetime import date
 from types import FrameType
 from typing import Any
 
@@ -13,6 +12,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
 from digest.editions import run, schedule
+from digest.management import arguments
 from digest.models import Edition
 
 
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--kind", choices=Edition.Kind.values, default=Edition.Kind.DAILY)
         parser.add_argument(
-            "--date", type=date.fromisoformat, help="Listing day (default: the latest that has papers)."
+            "--date", type=arguments.day, help="Listing day (default: the latest that has papers)."
         )
         parser.add_argument(
             "--now", action="store_true", help="Everybody now: no waiting for hours, batches or staleness."
