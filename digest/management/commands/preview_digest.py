@@ -23,7 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--date", type=arguments.day, help="Listing day (default: the latest).")
         parser.add_argument("--out", type=Path, metavar="FILE.eml", help="Default: standard output.")
         parser.add_argument(
-            "--json", action="store_true", help="Say in the last line, as JSON, what was made."
+            "--json", action="store_true", help="Last line: what was made, as JSON."
         )
 
     def handle(self, *args: Any, **options: Any) -> None:

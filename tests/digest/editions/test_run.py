@@ -222,6 +222,7 @@ class TestDeliveries:
         ]
         assert rows[0]["message_id"] == smtp_server.messages[0]["Message-ID"]
         assert command("deliveries", "--date", str(DAY), "--state", "failed") == []
+        assert len(command("deliveries", "--date", str(DAY), "--json")) == 2
 
 
 class TestPreview:
@@ -250,9 +251,22 @@ class TestPreview:
         assert not Subscriber.objects.exists()
         assert not FilterRevision.objects.filter(canonical="robot").exists()
 
+    def test_says_as_json_what_it_wrote(self, tmp_path):
+        listed_paper()
+        out = tmp_path / "digest.eml"
+
+        said = command("preview_digest", "--filter", "agent", "--out", str(out), "--json")[-1]
+
+        assert json.loads(said) == {"bytes": out.stat().st_size, "out": str(out)}
+
     @pytest.mark.parametrize(
         ("arguments", "message"),
         [
+            (
+                ("--filter", "agent", "--out", "/no/such/folder/x.eml"),
+                "x.eml cannot be written",
+            ),
+            (("--filter", "agent", "--date", "today"), "Write it as YYYY-MM-DD"),
             (("--filter", "agent ("), "Column"),
             (("--filter", "robot"), "None of the 1 papers"),
             (("--subscriber", "nobody@lab.example"), "Nobody has subscribed as nobody@lab.example"),
