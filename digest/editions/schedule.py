@@ -3,11 +3,12 @@
 Calendar decisions take `now`; design.md, "Editions and time", is the specification.
 """
 
+import logging
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Protocol
-from zoneinfo import ZoneInfo
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
 from django.db.models import Exists, Max, Min, OuterRef, QuerySet
@@ -17,6 +18,8 @@ from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
 from digest.papers import trending
 from subscriptions.mail import ledger
 from subscriptions.models import Subscriber
+
+log = logging.getLogger(__name__)
 
 OPENS_AT = time(0, 30)  # UTC, of the day after: sources have finished the day by then
 OPEN_FOR = timedelta(hours=24)
@@ -200,8 +203,17 @@ def due_at(reader: Wishes, edition: Edition) -> datetime:
 
 @lru_cache(maxsize=20_000)
 def local_instant(zone: str, day: date, hour: int) -> datetime:
-    """The UTC instant of an hour on a local date, whatever the clocks do that day."""
-    local = datetime.combine(day, time(hour), tzinfo=ZoneInfo(zone))  # fold=0: the first of two
+    """The UTC instant of an hour on a local date, whatever the clocks do that day.
+
+    A zone that this machine's data does not know (any more) is taken as UTC: one reader's zone must not
+    keep the edition from all others.
+    """
+    try:
+        tzinfo = ZoneInfo(zone)
+    except (ZoneInfoNotFoundError, ValueError):
+        log.error("There is no time zone %r on this machine; its readers' hours are taken as UTC.", zone)
+        tzinfo = ZoneInfo("UTC")
+    local = datetime.combine(day, time(hour), tzinfo=tzinfo)  # fold=0: the first of two
     instant = local.astimezone(UTC)
     while instant.astimezone(local.tzinfo).replace(tzinfo=None) != local.replace(tzinfo=None):
         local += timedelta(minutes=1)  # in a gap; gaps are minutes to a day long

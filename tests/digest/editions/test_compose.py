@@ -147,6 +147,15 @@ class TestDigest:
 
 
 class TestRows:
+    def test_one_readers_unknown_time_zone_stops_nobody(self):
+        paper("Agents")
+        lost, other = reader("agent", timezone="Mars/Olympus_Mons"), reader("agent")
+        edition = edition_of()
+
+        compose.compose(edition, now=MORNING_AFTER)
+
+        assert row_of(edition, lost).due_at == row_of(edition, other).due_at
+
     def test_every_member_has_one_and_the_counters_know(self):
         paper("Agents")
         matching = reader("agent")
