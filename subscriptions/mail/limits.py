@@ -41,5 +41,5 @@ def wait_for_turn() -> None:
 
 @lru_cache(maxsize=1)
 def _client() -> redis.Redis:
-    location = settings.CACHES["default"]["LOCATION"]
+    location = str(settings.CACHES["default"]["LOCATION"])
     return redis.Redis.from_url(location, socket_timeout=5, socket_connect_timeout=5)
