@@ -232,6 +232,7 @@ class _Reader:
     row: Row
     subscriber: Subscriber
     filter_ids: set[int] = field(default_factory=set)
+    filter_names: set[str] = field(default_factory=set)
     topic_ids: set[int] = field(default_factory=set)
     next_position: int = 0
 
@@ -307,14 +308,15 @@ def _consent(row: Row, subscriber: Subscriber) -> Consent:
 def _load_topics(readers: Sequence[_Reader]) -> None:
     by_id = {reader.subscriber.pk: reader for reader in readers}
     followed = SubscribedTopic.objects.filter(subscriber__in=by_id).values_list(
-        "subscriber_id", "topic_id", "position", "topic__owner_id", "topic__filter_id"
+        "subscriber_id", "topic_id", "position", "topic__owner_id", "topic__filter_id", "topic__name"
     )
-    for subscriber_id, topic_id, position, owner_id, filter_id in followed:
+    for subscriber_id, topic_id, position, owner_id, filter_id, name in followed:
         reader = by_id[subscriber_id]
         reader.topic_ids.add(topic_id)
         reader.next_position = max(reader.next_position, position + 1)
         if owner_id is not None:
             reader.filter_ids.add(filter_id)
+            reader.filter_names.add(name)
 
 
 def _follow(readers: Sequence[_Reader], catalogue: dict[str, Topic], *, now: datetime) -> None:
@@ -327,7 +329,9 @@ def _follow(readers: Sequence[_Reader], catalogue: dict[str, Topic], *, now: dat
                 lines.append(_line(reader, catalogue[slug]))
         revision = revisions.get(reader.row.filter)
         if revision is not None and revision.pk not in reader.filter_ids:
-            topic = Topic(owner=reader.subscriber, name=topics.OWN_NAME, filter=revision)
+            topic = Topic(
+                owner=reader.subscriber, name=topics.unused_name(reader.filter_names), filter=revision
+            )
             own.append(topic)
             lines.append(_line(reader, topic))
     _copy(own)

@@ -1,6 +1,7 @@
 """Topics and filters as rows: revisions shared by canonical text, the catalogue, a reader's own filters."""
 
 import hashlib
+import itertools
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 
@@ -10,7 +11,7 @@ from django.db.models import Max
 from subscriptions import filters
 from subscriptions.models import FilterRevision, SubscribedTopic, Subscriber, Topic
 
-OWN_NAME = "Your filter"  # until the reader gives it another
+OWN_NAME = "Your filter"  # until the reader gives it another; the next ones are numbered
 
 
 def fingerprint(canonical: str) -> str:
@@ -66,7 +67,17 @@ def own(subscriber: Subscriber, text: str, *, now: datetime, name: str = "") -> 
     """
     revision = filter_revision(text, now=now)
     topic = subscriber.own_topics.filter(filter=revision, retired_at=None).first()
-    return topic or Topic.objects.create(owner=subscriber, name=name or OWN_NAME, filter=revision)
+    if topic is None:
+        taken = subscriber.own_topics.filter(retired_at=None).values_list("name", flat=True)
+        topic = Topic.objects.create(owner=subscriber, name=name or unused_name(taken), filter=revision)
+    return topic
+
+
+def unused_name(taken: Iterable[str]) -> str:
+    """For a filter that its reader has not named: "Your filter", then "Your filter 2"."""
+    names = set(taken)
+    numbered = (OWN_NAME if number == 1 else f"{OWN_NAME} {number}" for number in itertools.count(1))
+    return next(name for name in numbered if name not in names)
 
 
 def unfollow(subscribed: SubscribedTopic, *, now: datetime) -> None:

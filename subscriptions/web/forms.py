@@ -241,7 +241,7 @@ class PreferencesForm(_TimesForm):
                 TopicLine(topic.pk) for topic in catalogue if topic.slug == slug and topic.pk not in followed
             ]
         if self.new.text:
-            lines.append(TopicLine(None, name=self.new.name or topics.OWN_NAME, filter=self.new.text))
+            lines.append(TopicLine(None, name=self.new.name, filter=self.new.text))
         cleaned = self.cleaned_data
         return Preferences(
             topics=tuple(_rearranged(lines, verb, key)),

@@ -195,6 +195,12 @@ class TestTopics:
 
         assert followed(reader) == ["Our agents", "Your filter"]
 
+    def test_filters_without_a_name_can_be_told_apart(self, client, reader, settings_path):
+        for text in ("harness", "memory", "robot"):
+            client.post(settings_path, form_of(reader, new_filter=text, do="add-filter"))
+
+        assert followed(reader)[1:] == ["Your filter", "Your filter 2", "Your filter 3"]
+
     def test_a_bad_filter_keeps_everything_typed_and_saves_nothing(self, client, reader, settings_path):
         own = add_own(reader, "harness", "Harnesses")
         changes = {f"filter_{own}": "harness OR (x", f"name_{own}": "Renamed", "hour": 22}
