@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 
 import environ
 from csp.constants import NONCE, NONE, SELF
+from kombu import Queue
 
 from digest import embedded
 from digest.operations.look import UNFOLD  # noqa: F401  read by django-unfold
@@ -73,6 +74,11 @@ CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = False  # the row is the truth; a lost task is poked again a minute later
 CELERY_TASK_TIME_LIMIT = 150
 CELERY_TASK_SOFT_TIME_LIMIT = 120
+# Somebody waits for a confirmation: notices have a queue of their own, and a worker that sends nothing else.
+# A worker that is not told otherwise takes from both.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("notices")]
+CELERY_TASK_DEFAULT_QUEUE = "celery"
+CELERY_TASK_ROUTES = {"subscriptions.tasks.send_*": {"queue": "notices"}}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"

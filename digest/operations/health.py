@@ -14,14 +14,13 @@ from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
-from kombu import Connection, Queue
+from kombu import Connection
 from kombu.exceptions import OperationalError
 
 BEAT_KEY = "paperboy:beat"
 BEAT_KEPT = timedelta(minutes=10)
 BEAT_LATE = timedelta(minutes=3)  # beat pokes at least once a minute
 _BROKER_SECONDS = 2
-_QUEUE = "celery"
 
 
 @dataclass(frozen=True)
@@ -113,5 +112,6 @@ def _queue_length() -> int:
     with Connection(settings.CELERY_BROKER_URL, transport_options=options) as broker_connection:
         broker_connection.ensure_connection(max_retries=0, timeout=_BROKER_SECONDS)
         # Declared, not asked for: on Redis an empty queue does not exist.
-        declared: Any = Queue(_QUEUE)(broker_connection.default_channel).queue_declare()
-    return int(declared.message_count)
+        channel = broker_connection.default_channel
+        declared: list[Any] = [queue(channel).queue_declare() for queue in settings.CELERY_TASK_QUEUES]
+    return sum(int(queue.message_count) for queue in declared)

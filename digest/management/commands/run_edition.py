@@ -5,6 +5,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from datetime import date, datetime
 from types import FrameType
 from typing import Any
 
@@ -32,7 +33,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
         kind = options["kind"]
-        day = options["date"] or schedule.latest_day()
+        day = options["date"] or _latest(kind, now=now, at_once=options["now"])
         if day is None:
             raise CommandError("There are no papers yet. Fetch some first: manage.py fetch_papers --days 14")
         try:
@@ -84,3 +85,12 @@ class Command(BaseCommand):
 
     def _say(self, line: str) -> None:
         self.stderr.write(line)
+
+
+def _latest(kind: str, *, now: datetime, at_once: bool) -> date | None:
+    """The latest listing day that has papers; where its edition may not open yet, the one that is open."""
+    day = schedule.latest_day()
+    if day is None or at_once or schedule.may_open(kind, day, now=now):
+        return day
+    current = schedule.current(kind, now=now)
+    return current.date if current is not None else day

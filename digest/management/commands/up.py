@@ -173,13 +173,15 @@ def _programs(port: int, *, worker: bool) -> list[Program]:
     if not worker:
         return [web]
     celery = (sys.executable, "-m", "celery", "--app", "digest.celery:app")
+    alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
     return [
         web,
-        Program(
-            "worker",
+        Program("worker", [*celery, "worker", "--hostname", "worker@%h", "--concurrency", "2", *alone]),
+        Program(  # a slow mail server may hold the other; who confirms does not wait for that
+            "notices",
             [
-                *(*celery, "worker", "--concurrency", "2", "--loglevel", "WARNING"),
-                *("--without-gossip", "--without-mingle", "--without-heartbeat"),  # there is only this one
+                *(*celery, "worker", "--hostname", "notices@%h", "--queues", "notices"),
+                *("--pool", "solo", *alone),
             ],
         ),
         Program(

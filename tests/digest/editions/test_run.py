@@ -89,6 +89,14 @@ class TestRunEdition:
         listed_paper(DAY)
         assert run_edition("--now")["edition"] == f"daily {DAY}"
 
+    def test_by_day_takes_the_edition_that_is_open_and_not_todays_list(self, smtp_server):
+        today = timezone.now().date()
+        listed_paper(today - timedelta(days=1))
+        Batch.objects.update(settled_at=NOON)
+        listed_paper(today)
+
+        assert run_edition()["edition"] == f"daily {today - timedelta(days=1)}"
+
     def test_retries_a_greylisting_server_within_half_a_minute(self, smtp_server, monkeypatch):
         monkeypatch.setattr(run, "QUICK_RETRIES", (timedelta(seconds=0.1),))
         listed_paper()

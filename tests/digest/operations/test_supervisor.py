@@ -120,19 +120,19 @@ class TestUp:
 
     def test_killed_leaves_nothing_and_starts_again(self, var_dir, port):
         with up(var_dir, port) as running:
-            children = [running.child(name) for name in ("web", "worker", "beat")]
+            children = [running.child(name) for name in ("web", "worker", "notices", "beat")]
             running.process.kill()
             running.process.wait()
 
             assert processes.gone(var_dir, seconds=GONE_WITHIN), processes.of(var_dir)
-            assert not any(child.alive() for child in children)
+            assert all(child.ended(seconds=10) for child in children)  # reaped by init a moment later
 
         with up(var_dir, port) as again:
             assert again.get("/inbox/") == 200
 
     def test_starts_again_what_dies(self, var_dir, port):
         with up(var_dir, port) as running:
-            for name in ("web", "worker", "beat"):
+            for name in ("web", "worker", "notices", "beat"):
                 before = running.child(name)
                 assert before.alive(), running.said()
                 before.signal(signal.SIGKILL)
