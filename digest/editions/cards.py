@@ -443,7 +443,12 @@ def _source_read(name: str, readings: Sequence[days.Reading], opened_at: datetim
             )
             % values
         )
-    return _("%(read)d of %(all)d papers that %(source)s listed were read by %(time)s.") % values
+    said = _("%(read)d of %(all)d papers that %(source)s listed were read by %(time)s.") % values
+    unread = sum(reading.state == days.State.UNREAD for reading in readings)
+    if unread:
+        words = ngettext("One day’s list was not read.", "%(days)d days’ lists were not read.", unread)
+        said += " " + words % {"days": unread}
+    return said
 
 
 def _as_of(moment: datetime, opened_at: datetime) -> str:

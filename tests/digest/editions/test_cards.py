@@ -193,6 +193,17 @@ class TestCompleteness:
             "16 of 17 papers that Hugging Face Daily Papers listed were read by 00:31 UTC.",
         )
 
+    def test_says_when_a_day_of_the_week_was_not_read(self):
+        monday = DAY - timedelta(days=DAY.weekday())
+        listed_paper(day=DAY)
+        Batch.objects.filter(pk=BatchFactory().pk).update(declared=1, parsed=1, fetched_at=NOON)
+        Batch.objects.filter(pk=BatchFactory(listing_day=monday).pk).update(fetched_at=None, declared=0)
+
+        complete, words = cards.completeness(edition_of(monday, "weekly"))
+
+        assert complete == "Not complete."
+        assert words.endswith("One day’s list was not read.")
+
     def test_says_when_a_source_did_not_answer(self):
         listed_paper()
         Batch.objects.filter(pk=BatchFactory().pk).update(fetched_at=None)
