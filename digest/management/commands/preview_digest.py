@@ -22,9 +22,7 @@ class Command(BaseCommand):
         who.add_argument("--filter", nargs="+", metavar="TEXT", help="One or more filters, quoted.")
         parser.add_argument("--date", type=arguments.day, help="Listing day (default: the latest).")
         parser.add_argument("--out", type=Path, metavar="FILE.eml", help="Default: standard output.")
-        parser.add_argument(
-            "--json", action="store_true", help="Last line: what was made, as JSON."
-        )
+        parser.add_argument("--json", action="store_true", help="Last line: what was made, as JSON.")
 
     def handle(self, *args: Any, **options: Any) -> None:
         now = timezone.now()
