@@ -44,7 +44,10 @@ def _checked_domain(domain: str) -> str:
 
 def _validated(address: str) -> str:
     try:
-        valid = email_validator.validate_email(address, check_deliverability=False, test_environment=True)
+        # Strict: at most 64 characters before the @ (RFC 5321), or servers refuse it.
+        valid = email_validator.validate_email(
+            address, check_deliverability=False, test_environment=True, strict=True
+        )
     except email_validator.EmailNotValidError as error:
         raise BadAddress(f"This is not an email address: {_as_clause(str(error))}") from error
     return valid.normalized
