@@ -118,7 +118,21 @@ MAX_RATE = float(env.str("MAX_RATE", "") or 0)  # messages a second for this ins
 
 # --- sources ------------------------------------------------------------------------------------
 HUGGINGFACE_URL = (env.str("HUGGINGFACE_URL", "") or "https://huggingface.co").rstrip("/")
+ARXIV_RSS_URL = (env.str("ARXIV_RSS_URL", "") or "https://rss.arxiv.org").rstrip("/")
+ARXIV_OAI_URL = (env.str("ARXIV_OAI_URL", "") or "https://oaipmh.arxiv.org/oai").rstrip("/")
+ARXIV_API_URL = (env.str("ARXIV_API_URL", "") or "https://export.arxiv.org/api/query").rstrip("/")
+# Feeds are typed by people and may not lead into private networks; these hosts may (host or host:port).
+TRUSTED_FEED_HOSTS = env.list("TRUSTED_FEED_HOSTS", default=[])
 CONTACT = env.str("CONTACT", "") or parseaddr(DEFAULT_FROM_EMAIL)[1]  # in the User-Agent sent to sources
+
+# --- enrichment: optional, and never waited for ---------------------------------------------------
+# Any OpenAI-compatible endpoint, such as https://llm.example.org/v1. Empty: no AI text but the sources' own.
+LLM_URL = env.str("LLM_URL", "").rstrip("/")
+LLM_KEY = env.str("LLM_KEY", "")
+LLM_MODEL = env.str("LLM_MODEL", "")
+LLM_DAILY_REQUESTS = env.int("LLM_DAILY_REQUESTS", 1_000)  # the day's budget, UTC
+SEMANTIC_SCHOLAR_URL = env.str("SEMANTIC_SCHOLAR_URL", "").rstrip("/")  # empty: no citations
+SEMANTIC_SCHOLAR_KEY = env.str("SEMANTIC_SCHOLAR_KEY", "")
 
 # --- Django -------------------------------------------------------------------------------------
 INSTALLED_APPS = [

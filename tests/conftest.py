@@ -28,7 +28,8 @@ SETTINGS = (
     *("DATABASE_URL", "REDIS_URL", "CELERY_BROKER_URL", "EMAIL_URL", "DEFAULT_FROM_EMAIL", "POSTAL_ADDRESS"),
     *("HUGGINGFACE_URL", "ARXIV_API_URL", "ARXIV_RSS_URL", "ARXIV_OAI_URL", "CONTACT", "LOG_LEVEL"),
     *("LLM_URL", "LLM_KEY", "LLM_MODEL", "DKIM_DOMAIN", "DKIM_SELECTOR", "DKIM_KEY_FILE"),
-    *("UNCERTAIN_POLICY", "MAX_RATE"),
+    *("UNCERTAIN_POLICY", "MAX_RATE", "TRUSTED_FEED_HOSTS", "LLM_DAILY_REQUESTS"),
+    *("SEMANTIC_SCHOLAR_URL", "SEMANTIC_SCHOLAR_KEY"),
 )
 
 _is_worker = "PYTEST_XDIST_WORKER" in os.environ
@@ -54,7 +55,11 @@ def _prepare_environment() -> Path:
         # One Redis database per worker, so that a test may flush its own.
         "REDIS_URL": embedded.redis_url(var_dir, db=number + 1),
         "CELERY_BROKER_URL": embedded.broker_url(var_dir, db=number + 1),
-        "HUGGINGFACE_URL": "http://127.0.0.1:9",  # answers nobody; a test that fetches brings its own server
+        # Port 9 answers nobody; a test that fetches brings its own server.
+        "HUGGINGFACE_URL": "http://127.0.0.1:9",
+        "ARXIV_RSS_URL": "http://127.0.0.1:9",
+        "ARXIV_OAI_URL": "http://127.0.0.1:9/oai",
+        "ARXIV_API_URL": "http://127.0.0.1:9/api/query",
     }
     return var_dir
 

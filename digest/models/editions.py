@@ -27,9 +27,16 @@ class Edition(models.Model):
 class EditionPaper(models.Model):
     """Membership of a paper in an edition, frozen at opening, with its numbers as of then."""
 
+    class Announced(models.TextChoices):
+        NEW = "new", "new"
+        CROSS = "cross", "cross-listed"
+        UPDATED = "updated", "updated"  # a revision: only for readers who asked for updates
+
     edition = models.ForeignKey(Edition, on_delete=models.CASCADE, related_name="edition_papers")
     paper = models.ForeignKey("digest.Paper", on_delete=models.PROTECT, related_name="edition_papers")
     listing_day = models.DateField()
+    announced = models.CharField(max_length=7, choices=Announced, default=Announced.NEW)
+    version = models.PositiveSmallIntegerField(null=True, blank=True, help_text="Of an updated paper.")
     position = models.PositiveIntegerField(help_text="Place by trending score, from 1.")
     score = models.FloatField(help_text="Trending score at opening; see papers/trending.py.")
     folded_in = models.BooleanField(
@@ -40,6 +47,9 @@ class EditionPaper(models.Model):
     comments = models.PositiveIntegerField(null=True, blank=True)
     stars = models.PositiveIntegerField(null=True, blank=True)
     counted_at = models.DateTimeField(null=True, blank=True)
+    gained = models.PositiveIntegerField(
+        null=True, blank=True, help_text="Votes gained in the day before the opening, where that is known."
+    )
 
     class Meta:
         ordering = ["position"]
@@ -144,7 +154,8 @@ class Received(models.Model):
     """Which papers a subscriber's digest holds: what keeps a paper from coming twice. Kept 400 days.
 
     Written at compose with the ledger key as its own. Counts unless that delivery failed, was skipped or
-    expired; stored ids are never rewritten, both sides map through the paper's canonical id.
+    expired; stored ids are never rewritten, both sides map through the paper's canonical id. A revision that
+    was sent as such stands as a negative number, -(paper id << 8 | version): it excludes itself only.
     """
 
     id = models.BigIntegerField(primary_key=True, help_text="The delivery's key.")

@@ -149,7 +149,7 @@ def _source(source: Source, now: datetime) -> Finding:
         return Finding(
             source.name,
             WARN,
-            f"is switched on, and this version does not read {source.get_kind_display()}",
+            f"is switched on, and this version does not read {source.kind}",
             f"Switch it off: /admin/digest/source/{source.pk}/change/",
         )
     address = (source.url or settings.HUGGINGFACE_URL).rstrip("/") + huggingface.PATH

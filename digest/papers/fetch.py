@@ -1,46 +1,45 @@
-"""From a source to stored papers: which days to ask for, asking, parsing, ingesting, and when to ask next.
+"""From sources to stored papers: who is asked, for which days, and when again.
 
-A day's list is filled and voted on while the day lasts and gains votes for some days more, so days are read
-again:
-
-- today and yesterday at every run: hourly, and three minutes after midnight UTC, so that the day that just
-  ended is settled before its edition opens at half past;
-- the two days before those every six hours;
-- days of the last fortnight that were never read (a new installation, or one that was switched off): once.
+How one list is read (its pages, its doors, its conditional requests) is the business of `readers`; here it is
+only asked for, and what became of it is written down, so that each source fails alone.
 """
 
-import hashlib
 import logging
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, time, timedelta
-
-from django.conf import settings
-from django.db import transaction
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Protocol
 
 from digest.models import Batch, Source
 from digest.papers import sample
-from digest.papers.ingest import Ingested, ingest, read_again
-from digest.sources import huggingface
-from digest.sources.http import Answer, Client, SourceError
-from digest.sources.records import NotAList, Parsed, joined, same_entry
+from digest.papers.ingest import Ingested
+from digest.papers.readers import huggingface
+from digest.sources.http import Client, SourceError
+from digest.sources.registry import KINDS
 
-REREAD_DAYS = 3  # days before today that are read again
-FILL_DAYS = 14
-EVERY = timedelta(hours=1)
-OLDER_EVERY = timedelta(hours=6)
-AFTER_MIDNIGHT = timedelta(minutes=3)
 AFTER_FAILURE = (5, 10, 20, 40, 60)  # minutes, by the number of failures in a row
 CLAIM = timedelta(minutes=10)  # a run that was killed is taken up again after this
 TASK_BUDGET_SECONDS = 50.0  # of waiting; with one more attempt it stays under a task's two minutes
 START_BUDGET_SECONDS = 30.0  # what a starting service spends on reading days from a source that answers
 
-_LIMIT = 100  # entries a page; the server's default of 50 has cut days off
-_HIGHER_LIMIT = 500
-_MOST_PAGES = 20
 _LONGEST_ERROR = 1_000
 
 logger = logging.getLogger(__name__)
+
+
+class Reader(Protocol):
+    """How the lists of one kind of source are read; a module of digest.papers.readers."""
+
+    def read(self, source: Source, day: date | None, *, now: datetime, client: Client) -> Ingested:
+        """Read and store one day's list, or with None everything that the source has. Raises SourceError."""
+
+    def days_to_read(self, source: Source, *, now: datetime) -> list[date | None]:
+        """What a scheduled run at `now` reads, newest first."""
+
+    def next_fetch_at(self, source: Source, *, now: datetime) -> datetime:
+        """When a run that went well at `now` is followed by the next."""
+
+
+READERS: dict[str, Reader] = {"huggingface": huggingface}
 
 
 class UnknownSource(ValueError):
@@ -59,7 +58,7 @@ class Filled:
 
 def sources(name: str | None = None) -> list[Source]:
     """The enabled sources that can be fetched, or that one even if disabled. Raises UnknownSource."""
-    able = Source.objects.filter(kind__in=_READERS).order_by("slug")
+    able = Source.objects.filter(kind__in=KINDS).order_by("slug")
     if name is None:
         return list(able.filter(enabled=True))
     if found := able.filter(slug=name).first():
@@ -71,15 +70,18 @@ def sources(name: str | None = None) -> list[Source]:
 # --- one day ------------------------------------------------------------------------------------------------
 
 
-def fetch_day(source: Source, day: date, *, now: datetime, client: Client | None = None) -> Ingested:
+def reader_of(source: Source) -> Reader:
+    return READERS[source.kind]
+
+
+def fetch_day(source: Source, day: date | None, *, now: datetime, client: Client | None = None) -> Ingested:
     """Read the source's list of one day and store it. Twice is safe; the second time only votes may change.
 
-    The first list that a source really gives replaces the bundled sample.
-    Raises SourceError, after writing it down in the batch and the source.
+    Sources that have one list for all days are read whole, whatever the day. The first list that a source
+    really gives replaces the bundled sample.
     """
-    read = _READERS[Source.Kind(source.kind)]
     try:
-        ingested = read(source, day, now=now, client=client or Client())
+        ingested = reader_of(source).read(source, day, now=now, client=client or Client())
     except SourceError as error:
         _note_failure(source, day, error, now=now)
         raise
@@ -87,121 +89,18 @@ def fetch_day(source: Source, day: date, *, now: datetime, client: Client | None
     return ingested
 
 
-def _fetch_huggingface_day(source: Source, day: date, *, now: datetime, client: Client) -> Ingested:
-    address = (source.url or settings.HUGGINGFACE_URL).rstrip("/") + huggingface.PATH
-    batch = Batch.objects.filter(source=source, category="", listing_day=day, is_sample=False).first()
-    has_list = batch is not None and batch.fetched_at is not None
-    try:
-        first = client.get(
-            address,
-            params={"date": day.isoformat(), "limit": _LIMIT, "p": 0},
-            etag=batch.etag if batch and has_list else "",
-            last_modified=batch.last_modified if batch and has_list else "",
-        )
-    except SourceError as error:
-        # What it answers for a day without papers is not documented; 400 and 404 may be it.
-        if error.status not in (400, 404) or not _may_be_empty(day, now):
-            raise
-        first = Answer(url=address, status=200, body=b"[]")
-    if batch and first.is_unchanged:
-        return read_again(batch, now=now)
-    pages = _pages(address, day, first, client)
-    digest = hashlib.sha256(b"\n".join(answer.body for answer, _page in pages)).hexdigest()
-    if batch and has_list and batch.payload_sha256 == digest:
-        return read_again(batch, now=now)
-    parsed = joined([page for _answer, page in pages])
-    if not parsed.declared and not _may_be_empty(day, now):
-        note = f"{day:%A} {day} is over and its list is empty: a holiday, or trouble at the source."
-        parsed = replace(parsed, notes=(*parsed.notes, note))
-    # With more than one page the first one's ETag does not speak for the others.
-    is_single = len(pages) == 1
-    with transaction.atomic():
-        if parsed.records:
-            sample.discard()
-        elif stand_in := Batch.objects.filter(source=source, listing_day=day, is_sample=True).first():
-            return _nothing_in_place_of(stand_in, parsed)
-        return ingest(
-            parsed,
-            source=source,
-            listing_day=day,
-            now=now,
-            etag=first.etag if is_single else "",
-            last_modified=first.last_modified if is_single else "",
-            payload_sha256=digest,
-        )
-
-
-def _nothing_in_place_of(stand_in: Batch, parsed: Parsed) -> Ingested:
-    """A source that answers without papers has nothing to put in the sample's place, so the sample stays."""
-    return Ingested(
-        batch=stand_in,
-        declared=parsed.declared,
-        parsed=0,
-        new=0,
-        updated=0,
-        rejected=len(parsed.rejected),
-        errors=(*(one.problem for one in parsed.rejected), *parsed.notes),
-    )
-
-
-def _pages(address: str, day: date, first: Answer, client: Client) -> list[tuple[Answer, Parsed]]:
-    """The pages of a day's list that brought something, from the first one on.
-
-    Asks on until a page brings nothing new: how long a page is says nothing about the end. A server that
-    stops at its default of 50 and knows no `p` is asked for more at once.
-    """
-    page = _parsed(first, day)
-    pages = [(first, page)]
-    seen = {same_entry(record) for record in page.records}
-
-    def ask(limit: int, number: int) -> bool:
-        answer = client.get(address, params={"date": day.isoformat(), "limit": limit, "p": number})
-        further = _parsed(answer, day)
-        fresh = {same_entry(record) for record in further.records} - seen
-        if fresh:
-            seen.update(fresh)
-            pages.append((answer, further))
-        return bool(fresh)
-
-    if page.declared:
-        number = 1
-        while number < _MOST_PAGES and ask(_LIMIT, number):
-            number += 1
-        if page.declared == huggingface.DEFAULT_LIMIT and len(pages) == 1:
-            ask(_HIGHER_LIMIT, 0)
-    return pages
-
-
-def _parsed(answer: Answer, day: date) -> Parsed:
-    try:
-        return huggingface.parse(answer.body, day)
-    except NotAList as error:
-        raise SourceError(
-            f"The answer is {error} (GET {answer.url}). Check HUGGINGFACE_URL: it is the root of "
-            "the address, without the path."
-        ) from error
-
-
-def _may_be_empty(day: date, now: datetime) -> bool:
-    """Nobody can submit papers on weekends (huggingface_hub issue 2745), nor on a day that hardly began."""
-    return day.weekday() >= 5 or day >= now.astimezone(UTC).date()
-
-
-def _note_failure(source: Source, day: date, error: SourceError, *, now: datetime) -> None:
+def _note_failure(source: Source, day: date | None, error: SourceError, *, now: datetime) -> None:
     message = str(error)[:_LONGEST_ERROR]
-    batch, _created = Batch.objects.get_or_create(source=source, category="", listing_day=day)
-    if (
-        batch.fetched_at is None
-    ):  # a list that was read once keeps its own account; the source has the message
-        Batch.objects.filter(pk=batch.pk).update(errors=[message])
+    if day is not None:
+        for category in source.categories or [""]:
+            batch, _created = Batch.objects.get_or_create(source=source, category=category, listing_day=day)
+            # A list that was read once keeps its own account; the source has the message.
+            Batch.objects.filter(pk=batch.pk, fetched_at=None).update(errors=[message])
     source.consecutive_failures += 1
     Source.objects.filter(pk=source.pk).update(
         last_failure_at=now, last_error=message, consecutive_failures=source.consecutive_failures
     )
     logger.warning("%s, %s: %s", source, day, message)
-
-
-_READERS: dict[Source.Kind, Callable[..., Ingested]] = {Source.Kind.HUGGINGFACE: _fetch_huggingface_day}
 
 
 # --- what is due --------------------------------------------------------------------------------------------
@@ -214,7 +113,7 @@ def fetch_due(*, now: datetime, client: Client | None = None) -> list[Ingested]:
     again after 5, 10, 20, 40, then 60 minutes, or when it says; the others are not affected.
     """
     done: list[Ingested] = []
-    for source in Source.objects.due(now).filter(kind__in=_READERS).order_by("next_fetch_at", "pk"):
+    for source in Source.objects.due(now).filter(kind__in=KINDS).order_by("next_fetch_at", "pk"):
         claim = Source.objects.due(now).filter(pk=source.pk, next_fetch_at=source.next_fetch_at)
         if claim.update(next_fetch_at=now + CLAIM):
             own = client or Client(budget_seconds=TASK_BUDGET_SECONDS)
@@ -224,8 +123,8 @@ def fetch_due(*, now: datetime, client: Client | None = None) -> list[Ingested]:
 
 def _fetch_source(source: Source, *, now: datetime, client: Client) -> list[Ingested]:
     done: list[Ingested] = []
-    next_fetch_at = _next_after_success(now)
-    for day in days_to_read(source, now=now):
+    next_fetch_at = reader_of(source).next_fetch_at(source, now=now)
+    for day in reader_of(source).days_to_read(source, now=now):
         try:
             done.append(fetch_day(source, day, now=now, client=client))
         except SourceError as error:
@@ -238,29 +137,6 @@ def _fetch_source(source: Source, *, now: datetime, client: Client) -> list[Inge
     return done
 
 
-def days_to_read(source: Source, *, now: datetime) -> list[date]:
-    """The listing days that a run at `now` reads, newest first."""
-    today = now.astimezone(UTC).date()
-    read_at: dict[date, datetime | None] = dict(
-        source.batches.filter(listing_day__gt=today - timedelta(days=FILL_DAYS), is_sample=False).values_list(
-            "listing_day", "fetched_at"
-        )
-    )
-    days = []
-    for age in range(FILL_DAYS):
-        day = today - timedelta(days=age)
-        last = read_at.get(day)
-        is_due = age <= 1 or last is None or (age <= REREAD_DAYS and now - last >= OLDER_EVERY)
-        if is_due:
-            days.append(day)
-    return days
-
-
-def _next_after_success(now: datetime) -> datetime:
-    midnight = datetime.combine(now.astimezone(UTC).date() + timedelta(days=1), time(), tzinfo=UTC)
-    return min(now + EVERY, midnight + AFTER_MIDNIGHT)
-
-
 def _next_after_failure(source: Source, error: SourceError, *, now: datetime) -> datetime:
     minutes = AFTER_FAILURE[min(source.consecutive_failures, len(AFTER_FAILURE)) - 1]
     own = now + timedelta(minutes=minutes)
@@ -270,7 +146,7 @@ def _next_after_failure(source: Source, error: SourceError, *, now: datetime) ->
 # --- at the start -------------------------------------------------------------------------------------------
 
 
-def first_fill(*, now: datetime, days: int = FILL_DAYS, client: Client | None = None) -> Filled:
+def first_fill(*, now: datetime, days: int = huggingface.FILL_DAYS, client: Client | None = None) -> Filled:
     """Papers to show as soon as a service starts: from the source if it answers at once, else the sample.
 
     Never delays the start: one attempt of at most 5 s, then the sample. A source that answers is read for at

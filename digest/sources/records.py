@@ -26,6 +26,7 @@ class PaperRecord:
     kind: str = "paper"  # paper, post, forum or news
     abstract: str = ""
     authors: tuple[str, ...] = ()
+    affiliations: tuple[str, ...] = ()  # institutions in order, once each
     organization: str = ""
     organization_handle: str = ""
     primary_category: str = ""
@@ -42,8 +43,14 @@ class PaperRecord:
     votes: int | None = None
     comments: int | None = None
     stars: int | None = None
-    announce_type: str = ""
+    announce_type: str = ""  # arXiv: new, cross, replace, replace-cross
+    version: int | None = None
+    is_listing: bool = True  # puts the paper on the day's list; a revision does not
+    comment: str = ""  # the authors' own remark
+    journal_ref: str = ""
     withdrawn_at: datetime | None = None
+    withdrawal: str = ""  # what is said of it
+    mentions: tuple[str, ...] = ()  # addresses in the text, of which some may be papers
     raw: Any = field(default=None, repr=False, compare=False)  # the entry as received
 
 

@@ -89,6 +89,9 @@ class Subscriber(models.Model):
     top_papers_if_none = models.BooleanField(
         default=False, help_text="On a day without matches, the three top papers instead of no mail."
     )
+    wants_updates = models.BooleanField(
+        default=False, help_text="Revised versions of papers too, labelled as such."
+    )
     # Random and stored, so that an unsubscribe link never expires and survives key rotation.
     unsubscribe_key = models.CharField(max_length=22, unique=True, default=new_key, editable=False)
     paused_until = models.DateField(null=True, blank=True, help_text="Empty while paused: until resumed.")

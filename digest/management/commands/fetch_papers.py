@@ -12,6 +12,7 @@ from rich.progress import Progress
 from digest.management import arguments
 from digest.papers import fetch
 from digest.papers.ingest import Ingested
+from digest.papers.readers import huggingface
 from digest.sources.http import Client, SourceError
 
 NUMBERS = ("declared", "parsed", "new", "updated", "rejected")
@@ -41,7 +42,7 @@ class Command(BaseCommand):
         except fetch.UnknownSource as error:
             raise CommandError(str(error)) from error
         last = options["date"] or now.date()
-        count = options["days"] or (1 if options["date"] else 1 + fetch.REREAD_DAYS)
+        count = options["days"] or (1 if options["date"] else 1 + huggingface.REREAD_DAYS)
         days = [last - timedelta(days=age) for age in reversed(range(count))]
         report: dict[str, dict[str, Any]] = {}
         failed = False

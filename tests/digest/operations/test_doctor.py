@@ -112,7 +112,7 @@ class TestExamine:
     def test_a_kind_that_cannot_be_read_is_not_asked_in_another_s_place(self, source):
         Source.objects.update(kind=Source.Kind.ARXIV, name="arXiv")
 
-        assert findings()["arXiv"].fact == "is switched on, and this version does not read arXiv"
+        assert findings()["arXiv"].fact == "is switched on, and this version does not read arxiv"
         assert source.asked == []
 
     def test_a_mail_server_that_hangs_up_is_said(self, mail):

@@ -8,7 +8,8 @@ import pytest
 
 from digest.models import Batch, Paper, Sighting, Source
 from digest.papers import fetch, sample
-from digest.papers.fetch import days_to_read, fetch_day, fetch_due, first_fill
+from digest.papers.fetch import fetch_day, fetch_due, first_fill
+from digest.papers.readers.huggingface import days_to_read
 from digest.sources.http import Client, Pace, SourceError
 from tests.servers import HuggingFaceServer, Reply, entry, huggingface_server
 
@@ -287,7 +288,7 @@ class TestFetchDue:
 
         fetch_due(now=late, client=patient())
 
-        assert Source.objects.get().next_fetch_at == datetime(2026, 7, 25, 0, 3, tzinfo=UTC)
+        assert Source.objects.get(slug="huggingface").next_fetch_at == datetime(2026, 7, 25, 0, 3, tzinfo=UTC)
 
     def test_comes_again_later_and_later_after_failures(self, server: HuggingFaceServer) -> None:
         now = NOON
@@ -296,7 +297,7 @@ class TestFetchDue:
             Source.objects.update(next_fetch_at=now)
             server.replies = [Reply(status=503)]
             fetch_due(now=now, client=patient(attempts=1))
-            minutes.append((Source.objects.get().next_fetch_at - now).total_seconds() / 60)
+            minutes.append((Source.objects.get(slug="huggingface").next_fetch_at - now).total_seconds() / 60)
 
         assert minutes == [5, 10, 20, 40, 60, 60]
 
@@ -306,7 +307,7 @@ class TestFetchDue:
 
         fetch_due(now=NOON, client=patient(now=lambda: NOON))
 
-        assert Source.objects.get().next_fetch_at == NOON + timedelta(hours=2)
+        assert Source.objects.get(slug="huggingface").next_fetch_at == NOON + timedelta(hours=2)
 
     def test_a_source_that_is_being_read_is_not_read_again(
         self, server: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch
@@ -352,7 +353,7 @@ class TestFirstFill:
         assert len(server.asked) == 1
         assert (filled.is_sample, filled.days) == (True, 14)
         assert "503" in filled.problem
-        assert Source.objects.get().next_fetch_at == NOON + timedelta(minutes=5)
+        assert Source.objects.get(slug="huggingface").next_fetch_at == NOON + timedelta(minutes=5)
 
     def test_gives_up_on_a_silent_source_in_time(
         self, server: HuggingFaceServer, monkeypatch: pytest.MonkeyPatch

@@ -27,7 +27,7 @@ def huggingface() -> Source:
 
 @pytest.fixture
 def arxiv() -> Source:
-    return Source.objects.create(slug="arxiv", name="arXiv", kind=Source.Kind.ARXIV, next_fetch_at=NOON)
+    return Source.objects.get(slug="arxiv")
 
 
 def record(number: int = 1, **said: Any) -> PaperRecord:

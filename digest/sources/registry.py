@@ -1,0 +1,48 @@
+"""Every kind of source that Paperboy can read, a line each. docs/adding-a-source.md shows how to add one.
+
+A parser is a pure function of bytes. A kind of source that is asked once for everything (a feed), or once for
+each day, needs no more than a `SourceKind`; those that need several requests for one list (Hugging Face's
+pages, arXiv's three doors) have a reader of their own in digest/papers/readers, and stand here for their
+name.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+
+from digest.sources.records import Parsed
+
+LARGEST_FEED = 5_000_000  # bytes, unpacked
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What to ask for one list. `largest` bounds the answer, in bytes, unpacked."""
+
+    url: str
+    params: Mapping[str, str | int] = field(default_factory=dict)
+    accept: str = "*/*"
+    largest: int = LARGEST_FEED
+
+
+@dataclass(frozen=True, kw_only=True)
+class SourceKind:
+    """How one kind of source is read.
+
+    `parse(body, day)` gives the records of an answer; it raises NotAList for what is no answer of this kind.
+    `request(url, day)` says what to ask, `url` being the address of the source's row. With `by_day` it is
+    asked for each listing day; otherwise once for everything, `day` is None, and each record says its day.
+    Without `parse` the kind has a reader of its own. `is_typed`: people type its addresses, so they may not
+    lead into private networks.
+    """
+
+    label: str
+    parse: Callable[[bytes, date | None], Parsed] | None = None
+    request: Callable[[str, date | None], Request] = lambda url, day: Request(url=url)
+    by_day: bool = False
+    is_typed: bool = True
+
+
+KINDS: dict[str, SourceKind] = {
+    "huggingface": SourceKind(label="Hugging Face Daily Papers", by_day=True, is_typed=False),
+}
