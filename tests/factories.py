@@ -84,9 +84,10 @@ class SourceFactory(DjangoModelFactory):
 class BatchFactory(DjangoModelFactory):
     class Meta:
         model = Batch
-        django_get_or_create = ("source", "listing_day")
+        django_get_or_create = ("source", "category", "listing_day")
 
     source = factory.SubFactory(SourceFactory)
+    category = ""
     listing_day = DAY
     fetched_at = NOON
 
@@ -127,6 +128,29 @@ def listed_paper(day: date = DAY, *, seen_at: datetime = NOON, **values: object)
     paper = PaperFactory(first_listed_on=day, **values)
     SightingFactory(paper=paper, listing_day=day, seen_at=seen_at)
     return paper
+
+
+def arxiv_sighting(
+    paper: Paper,
+    day: date = DAY,
+    *,
+    announce_type: str = "new",
+    version: int = 1,
+    seen_at: datetime = NOON,
+) -> Sighting:
+    """arXiv announces a paper on `day`."""
+    source = SourceFactory(slug="arxiv", name="arXiv", kind=Source.Kind.ARXIV)
+    return SightingFactory(
+        paper=paper,
+        batch=BatchFactory(source=source, category="cs.CL", listing_day=day),
+        listing_day=day,
+        seen_at=seen_at,
+        announce_type=announce_type,
+        version=version,
+        is_listing=not announce_type.startswith("replace"),
+        votes=None,
+        comments=None,
+    )
 
 
 def open_mailing(closes_at: datetime | None = None) -> Mailing:

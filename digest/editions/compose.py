@@ -7,13 +7,14 @@ their topics. Work is proportional to hits, memory to a range, never to readers 
 import logging
 import time
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models.functions import Coalesce
 
 from digest.editions import cards, digests, schedule
 from digest.matching.documents import document
@@ -88,6 +89,7 @@ class Material:
 
     edition: Edition
     positions: dict[int, int]  # paper id → place by trending score; best first
+    revisions: dict[int, int] = field(default_factory=dict)  # paper id → version; not new to the list
     canonical: dict[int, int] = field(default_factory=dict)  # merged paper id → what it turned out to be
     hits: Hits = field(default_factory=dict)
     seconds: float = 0.0
@@ -95,10 +97,14 @@ class Material:
 
     @classmethod
     def of(cls, edition: Edition) -> "Material":
-        rows = edition.edition_papers.filter(folded_in=False).values_list("paper_id", "position")
-        positions = dict(rows.order_by("position"))
-        material = cls(edition, positions)
-        material.bring_names(positions)
+        rows = edition.edition_papers.filter(folded_in=False).order_by("position")
+        revised = rows.filter(announced=EditionPaper.Announced.UPDATED).values_list("paper_id", "version")
+        material = cls(
+            edition,
+            positions=dict(rows.values_list("paper_id", "position")),
+            revisions={paper_id: version or 0 for paper_id, version in revised},
+        )
+        material.bring_names(material.positions)
         return material
 
     def bring_names(self, paper_ids: Collection[int]) -> None:
@@ -113,8 +119,12 @@ class Material:
         return self.canonical.get(paper_id, paper_id)
 
     def all_names(self, paper_ids: Iterable[int]) -> set[int]:
-        """These papers under every id that is known."""
-        return {*paper_ids, *self.canonical, *self.canonical.values()}
+        """These papers under every id that is known, and the marks of those that are here as revisions."""
+        return {*paper_ids, *self.canonical, *self.canonical.values(), *self.marks(self.revisions)}
+
+    def marks(self, revisions: Mapping[int, int]) -> set[int]:
+        """What stands in `received` for revisions that were sent as such."""
+        return {digests.revision_mark(self.original(pk), version) for pk, version in revisions.items()}
 
     @property
     def paper_ids(self) -> list[int]:
@@ -159,7 +169,12 @@ class Material:
 def documents_of(paper_ids: Sequence[int]) -> list[Document]:
     """The papers as filters see them, in the order given; two queries."""
     sources: dict[int, set[str]] = defaultdict(set)
-    sighted = Sighting.objects.filter(paper__in=paper_ids).values_list("paper_id", "source__slug").distinct()
+    sighted = (
+        Sighting.objects.filter(Q(paper__in=paper_ids) | Q(paper__canonical__in=paper_ids))
+        .annotate(original=Coalesce("paper__canonical_id", "paper_id"))
+        .values_list("original", "source__slug")
+        .distinct()
+    )
     for paper_id, slug in sighted:
         sources[paper_id].add(slug)
     papers = Paper.objects.in_bulk(paper_ids)
@@ -188,7 +203,7 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
         material.bring_names(earlier.paper_ids)
         received = digests.already_received(
             ids,
-            material.all_names([*material.positions, *earlier.paper_ids]),
+            material.all_names([*material.positions, *earlier.paper_ids]) | material.marks(earlier.revisions),
             since=(now - RECEIVED_FOR).date(),
             but_not_of=earlier.keys,  # given, but not delivered: those join this digest instead
         )
@@ -271,7 +286,8 @@ def gather(
 ) -> Digest:
     """One reader's share of an edition, not yet stored: sections by topic, each paper once, capped.
 
-    `received` holds papers under their original's id.
+    `received` holds papers under their original's id, and the marks of revisions. A revision is for readers
+    who asked for updates, whether they had an earlier version or not.
 
     A paper stands under the first topic that finds it and names the others. Where there are more than the
     reader wants, the topics take turns, so that a busy one does not crowd out the rest.
@@ -283,7 +299,7 @@ def gather(
         own: list[int] = []
         for paper_id, _ in material.hits.get(topic.topic.filter_id, ()):
             original = material.original(paper_id)
-            if original in received:
+            if _is_not_for(reader, original, material.revisions.get(paper_id), received):
                 continue
             if original in first_place:
                 place, shown = first_place[original]
@@ -293,8 +309,10 @@ def gather(
                 first_place[original] = number, paper_id
                 own.append(paper_id)
         wanted.append((topic, own))
-    known = set(received) | first_place.keys()
-    before = earlier.papers_for(reader.pk, material, known=known) if earlier else {}
+    before = (
+        earlier.papers_for(reader, material, received=received, known=first_place.keys()) if earlier else {}
+    )
+    revisions = material.revisions | (earlier.revisions if earlier else {})
     for topic, own in wanted:
         own.extend(before.get(topic.topic_id, {}))
     chosen = _take_turns([(own, topic.max_papers) for topic, own in wanted], reader.max_papers)
@@ -311,13 +329,16 @@ def gather(
             str(pk): before[topic.topic_id][pk] for pk in papers if pk in before.get(topic.topic_id, ())
         }:
             section["why"] = why
+        if updated := {str(pk): revisions[pk] for pk in papers if _is_revision(pk, material, revisions)}:
+            section["updated"] = updated
         sections.append(section)
     shown = sum(len(papers) for papers in chosen)
     top: list[int] = []
     if not shown and reader.top_papers_if_none:
         best: dict[int, int] = {}
         for pk in material.positions:
-            best.setdefault(material.original(pk), pk)
+            if pk not in material.revisions:
+                best.setdefault(material.original(pk), pk)
         top = [pk for original, pk in best.items() if original not in received][:TOP_PAPERS]
     return Digest(
         id=delivery_id(material.edition.mailing_id, reader.pk),
@@ -329,6 +350,18 @@ def gather(
         top=top,
         held=sum(len(own) for _, own in wanted) - shown,
     )
+
+
+def _is_not_for(reader: Subscriber, original: int, version: int | None, received: Collection[int]) -> bool:
+    """Whether this reader has had the paper, or, of a revision, does not want it or has had it as such."""
+    if version is None:
+        return original in received
+    return not reader.wants_updates or digests.revision_mark(original, version) in received
+
+
+def _is_revision(paper_id: int, material: Material, revisions: Mapping[int, int]) -> bool:
+    """A paper that this edition lists is no revision, whatever an earlier one said."""
+    return paper_id in revisions and (paper_id in material.revisions or paper_id not in material.positions)
 
 
 def _take_turns(sections: Sequence[tuple[Sequence[int], int | None]], limit: int) -> list[list[int]]:
@@ -353,6 +386,7 @@ class Undelivered:
     """
 
     of: dict[int, list[Digest]] = field(default_factory=dict)
+    revisions: dict[int, int] = field(default_factory=dict)  # paper id → version, of all of them
     _reasons: dict[tuple[int, int], dict[int, Any]] = field(default_factory=dict)  # by edition and filter
 
     @classmethod
@@ -383,7 +417,13 @@ class Undelivered:
             edition__in=dates, filter__in={section["filter"] for one in found for section in one.sections}
         )
         reasons = {(match.edition_id, match.filter_id): dict(match.hits) for match in matches}
-        return cls(dict(of), reasons)
+        revisions = {
+            int(pk): version
+            for one in sorted(found, key=lambda one: dates[one.edition_id])
+            for section in one.sections
+            for pk, version in section.get("updated", {}).items()
+        }
+        return cls(dict(of), revisions, reasons)
 
     @property
     def keys(self) -> list[int]:
@@ -399,19 +439,23 @@ class Undelivered:
         }
 
     def papers_for(
-        self, subscriber_id: int, material: Material, *, known: set[int]
+        self, reader: Subscriber, material: Material, *, received: Collection[int], known: Collection[int]
     ) -> dict[int, dict[int, Any]]:
-        """Topic id → {paper id: reasons}, each paper once, without those whose original is in `known`."""
+        """Topic id → {paper id: reasons}, each paper once, without those that the reader has had or should
+        not get, and without those whose original is in `known`."""
         papers: dict[int, dict[int, Any]] = defaultdict(dict)
         known = set(known)
-        for digest in self.of.get(subscriber_id, ()):
+        for digest in self.of.get(reader.pk, ()):
             for section in digest.sections:
                 own = section.get("why", {})
+                updated = section.get("updated", {})
                 reasons = self._reasons.get((digest.edition_id, section["filter"]), {})
                 for pk in section["papers"]:
-                    if material.original(pk) not in known:
-                        known.add(material.original(pk))
-                        papers[section["topic"]][pk] = own.get(str(pk)) or reasons.get(pk, [])
+                    original = material.original(pk)
+                    if original in known or _is_not_for(reader, original, updated.get(str(pk)), received):
+                        continue
+                    known.add(original)
+                    papers[section["topic"]][pk] = own.get(str(pk)) or reasons.get(pk, [])
         return papers
 
 
@@ -442,6 +486,8 @@ def _fold(edition: Edition, undelivered: Undelivered, made: dict[int, Digest]) -
                 edition=edition,
                 paper_id=pk,
                 listing_day=row.listing_day,
+                announced=row.announced,
+                version=row.version,
                 position=last + number,
                 score=row.score,
                 folded_in=True,
@@ -449,6 +495,7 @@ def _fold(edition: Edition, undelivered: Undelivered, made: dict[int, Digest]) -
                 comments=row.comments,
                 stars=row.stars,
                 counted_at=row.counted_at,
+                gained=row.gained,
             )
             for number, (pk, row) in enumerate(sorted(newest.items()), start=1)
         ),

@@ -39,13 +39,26 @@ def add(digests: Iterable[Digest], *, day: date) -> None:
                 )
         with cursor.copy("COPY digest_received (id, subscriber_id, day, paper_ids) FROM STDIN") as copy:
             for digest in digests:
-                if paper_ids := papers_of(digest):
-                    copy.write_row((digest.id, digest.subscriber_id, day, paper_ids))
+                if given := papers_of(digest) + _revision_marks(digest):
+                    copy.write_row((digest.id, digest.subscriber_id, day, given))
 
 
 def papers_of(digest: Digest) -> list[int]:
     """Every paper in a digest, in order."""
     return [paper for section in digest.sections for paper in section["papers"]] + list(digest.top)
+
+
+def revision_mark(paper_id: int, version: int) -> int:
+    """What stands in `received` for a revision that was sent as such: no paper's id, since it is negative."""
+    return -(paper_id << 8 | min(version, 255))
+
+
+def _revision_marks(digest: Digest) -> list[int]:
+    return [
+        revision_mark(int(pk), version)
+        for section in digest.sections
+        for pk, version in section.get("updated", {}).items()
+    ]
 
 
 def already_received(

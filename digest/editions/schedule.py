@@ -4,14 +4,16 @@ Calendar decisions take `now`; design.md, "Editions and time", is the specificat
 """
 
 import logging
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
-from typing import Protocol
+from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
-from django.db.models import Exists, Max, Min, OuterRef, QuerySet
+from django.db.models import Max, Q
+from django.db.models.functions import Coalesce
 
 from digest.editions.digests import add_digest_partition
 from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
@@ -69,7 +71,9 @@ def may_open(kind: str, day: date, *, now: datetime) -> bool:
 
 def latest_day(*, before: date | None = None) -> date | None:
     """The latest listing day that has papers, as commands take it by default; None without papers."""
-    sightings = Sighting.objects.all() if before is None else Sighting.objects.filter(listing_day__lt=before)
+    sightings = Sighting.objects.filter(is_listing=True)
+    if before is not None:
+        sightings = sightings.filter(listing_day__lt=before)
     return sightings.aggregate(latest=Max("listing_day"))["latest"]
 
 
@@ -99,8 +103,8 @@ def open_edition(kind: str, day: date, *, now: datetime) -> Edition | None:
         ledger.lock(f"edition {kind} {days.first}")
         if edition := Edition.objects.filter(kind=kind, date=days.first).first():
             return edition
-        listed = _members(kind, days)
-        if not listed:
+        members = _members(kind, days)
+        if not members:
             return None
         mailing = ledger.open_mailing(
             kind=kind,
@@ -118,48 +122,93 @@ def open_edition(kind: str, day: date, *, now: datetime) -> Edition | None:
                 listing_day__range=(days.first, days.last), is_sample=True
             ).exists(),
         )
-        _freeze(edition, listed, days)
+        _freeze(edition, members, days)
     return edition
 
 
-def _members(kind: str, days: Span) -> dict[int, date]:
-    """Paper id → listing day: what is listed in the span, and what came too late for its own edition."""
-    listed = _listing_days(Sighting.objects.filter(listing_day__range=(days.first, days.last)))
-    if kind == Edition.Kind.DAILY:
-        already = EditionPaper.objects.filter(edition__kind=kind, folded_in=False, paper=OuterRef("paper"))
-        first = days.first - timedelta(days=LATE_DAYS)
-        late = (
-            Sighting.objects.filter(listing_day__range=(first, days.first - timedelta(days=1)))
-            .filter(~Exists(already))
-            # Came in after its own edition froze; or, where its day had no edition since it had no
-            # papers, after the one before had opened. A first fill of many days is not late.
-            .filter(
-                Exists(
-                    Edition.objects.filter(
-                        kind=kind, date__lte=OuterRef("listing_day"), opened_at__lt=OuterRef("seen_at")
-                    )
-                )
-            )
-        )
-        listed = _listing_days(late) | listed
-    return listed
+@dataclass(frozen=True, slots=True)
+class _Member:
+    listing_day: date
+    announced: str
+    version: int | None = None
 
 
-def _listing_days(sightings: QuerySet[Sighting]) -> dict[int, date]:
-    rows = (
-        sightings.filter(paper__canonical=None, paper__withdrawn_at=None)
-        .values("paper_id")
-        .annotate(day=Min("listing_day"))
+def _members(kind: str, days: Span) -> dict[int, _Member]:
+    """By paper: what is listed or revised in the span, and what came too late for its own edition.
+
+    A merged paper's sightings count for its original. Being listed goes before being revised: a paper that is
+    new to the list is not "updated".
+    """
+    late_from = days.first - timedelta(days=LATE_DAYS if kind == Edition.Kind.DAILY else 0)
+    rows: Any = (
+        Sighting.objects.filter(listing_day__range=(late_from, days.last))
+        .filter(Q(is_listing=True) | Q(announce_type__startswith="replace"))
+        .annotate(original=Coalesce("paper__canonical_id", "paper_id"))
+        .values("original", "listing_day", "is_listing", "announce_type")
+        .annotate(last_seen_at=Max("seen_at"), newest=Max("version"))
+        .order_by("listing_day")
     )
-    return {row["paper_id"]: row["day"] for row in rows}
+    said: list[dict[str, Any]] = list(rows)
+    gone = set(
+        Paper.objects.filter(pk__in={row["original"] for row in said})
+        .exclude(withdrawn_at=None)
+        .values_list("pk", flat=True)
+    )
+    lateness = _Lateness(kind, days, {row["original"] for row in said})
+    listed: dict[int, list[dict[str, Any]]] = {}
+    revised: dict[int, list[dict[str, Any]]] = {}
+    for row in said:
+        if row["original"] in gone or (row["listing_day"] < days.first and not lateness.of(row)):
+            continue
+        (listed if row["is_listing"] else revised).setdefault(row["original"], []).append(row)
+    members = {pk: _Member(rows[0]["listing_day"], _announced(rows)) for pk, rows in listed.items()}
+    for pk, rows in revised.items():
+        version = max((row["newest"] for row in rows if row["newest"]), default=None)
+        updated = EditionPaper.Announced.UPDATED
+        members.setdefault(pk, _Member(rows[-1]["listing_day"], updated, version))
+    return members
 
 
-def _freeze(edition: Edition, listed: dict[int, date], days: Span) -> None:
+def _announced(rows: list[dict[str, Any]]) -> str:
+    """Cross-listed where no source of the span says anything better."""
+    is_cross = all(row["announce_type"] == "cross" for row in rows)
+    return EditionPaper.Announced.CROSS if is_cross else EditionPaper.Announced.NEW
+
+
+class _Lateness:
+    """Whether a sighting of an earlier day missed the edition of its own day."""
+
+    def __init__(self, kind: str, days: Span, paper_ids: Collection[int]) -> None:
+        earlier = Edition.objects.filter(kind=kind, date__lt=days.first).order_by("date")
+        self._opened = list(earlier.values_list("date", "opened_at"))
+        rows = EditionPaper.objects.filter(edition__kind=kind, folded_in=False).annotate(
+            original=Coalesce("paper__canonical_id", "paper_id")
+        )
+        self._been = set(rows.filter(original__in=paper_ids).values_list("original", "announced", "version"))
+        self._been_listed = {pk for pk, announced, _ in self._been if announced != _UPDATED}
+
+    def of(self, row: dict[str, Any]) -> bool:
+        """Came in after its own edition froze; or, where its day had no edition since it had no papers, after
+        the one before had opened. A first fill of many days is not late."""
+        pk = row["original"]
+        if row["is_listing"] and pk in self._been_listed:
+            return False
+        if not row["is_listing"] and (pk, _UPDATED, row["newest"]) in self._been:
+            return False
+        return any(
+            day <= row["listing_day"] and opened_at < row["last_seen_at"] for day, opened_at in self._opened
+        )
+
+
+_UPDATED = EditionPaper.Announced.UPDATED.value
+
+
+def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
     as_of = datetime.combine(days.last + timedelta(days=1), time(), tzinfo=UTC)
-    papers = Paper.objects.in_bulk(listed)
+    papers = Paper.objects.in_bulk(members)
 
     def score(paper: Paper) -> float:
-        listed_at = datetime.combine(listed[paper.pk], time(), tzinfo=UTC)
+        listed_at = datetime.combine(members[paper.pk].listing_day, time(), tzinfo=UTC)
         return trending.score(
             votes=paper.votes or 0,
             comments=paper.comments or 0,
@@ -171,7 +220,9 @@ def _freeze(edition: Edition, listed: dict[int, date], days: Span) -> None:
         EditionPaper(
             edition=edition,
             paper=paper,
-            listing_day=listed[paper.pk],
+            listing_day=members[paper.pk].listing_day,
+            announced=members[paper.pk].announced,
+            version=members[paper.pk].version,
             position=position,
             score=score(paper),
             votes=paper.votes,

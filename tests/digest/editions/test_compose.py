@@ -18,10 +18,12 @@ from tests.factories import (
     MORNING_AFTER,
     NOON,
     ConsentFactory,
+    PaperFactory,
     SightingFactory,
     SubscribedTopicFactory,
     SubscriberFactory,
     TopicFactory,
+    arxiv_sighting,
     listed_paper,
 )
 
@@ -570,3 +572,97 @@ class TestMerged:
         compose.compose(edition, now=NEXT_MORNING)
 
         assert sections_of(edition, subscriber) == [[second.pk]]
+
+
+class TestRevisions:
+    """A revised version is for readers who asked for updates, once, whether they had the paper or not."""
+
+    def revised(self, day=DAY, version=2, known=None):
+        found = known or PaperFactory(title="Agents revised", abstract="")
+        arxiv_sighting(found, day, announce_type="replace", version=version, seen_at=NOON + (day - DAY))
+        return found
+
+    def test_come_only_to_readers_who_asked_for_updates(self):
+        known = self.revised()
+        asked, other = reader("agent", wants_updates=True), reader("agent")
+
+        compose.compose(edition_of(), now=MORNING_AFTER)
+
+        assert sections_of(Edition.objects.get(), asked) == [[known.pk]]
+        assert row_of(Edition.objects.get(), other).reason == "no_match"
+
+    def test_come_although_the_reader_has_had_the_paper_and_say_so(self):
+        known = paper("Agents")
+        subscriber = reader("agent", wants_updates=True)
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        self.revised(NEXT_DAY, known=known)
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        digest = Digest.objects.get(pk=(edition.mailing_id << 32) + subscriber.pk)
+        assert [section["papers"] for section in digest.sections] == [[known.pk]]
+        assert digest.sections[0]["updated"] == {str(known.pk): 2}
+
+    def test_come_once_a_version_daily_or_weekly(self):
+        known = self.revised()
+        subscriber = reader("agent", wants_updates=True)
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        subscriber.frequency = Subscriber.Frequency.WEEKLY
+        subscriber.save()
+        weekly = schedule.open_edition("weekly", DAY, now=schedule.opening("weekly", DAY))
+        compose.compose(weekly, now=weekly.opened_at)
+
+        assert row_of(weekly, subscriber).reason == "no_match"
+
+        next_week = DAY + timedelta(days=7)
+        self.revised(next_week, version=3, known=known)
+        later = schedule.open_edition("weekly", next_week, now=schedule.opening("weekly", next_week))
+        compose.compose(later, now=later.opened_at)
+
+        assert sections_of(later, subscriber) == [[known.pk]]
+
+    def test_join_the_next_digest_where_they_were_not_delivered(self):
+        known = paper("Agents", day=DAY - timedelta(days=5))
+        first = edition_of(DAY - timedelta(days=5))
+        subscriber = reader("agent", wants_updates=True)
+        compose.compose(first, now=first.opened_at, at_once=True)
+        deliver_all(first)
+        self.revised(known=known)
+        paper("Planes")
+        undelivered = edition_of()
+        compose.compose(undelivered, now=MORNING_AFTER)
+        other = paper("Agents, again", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(undelivered, subscriber).reason == "folded"
+        assert sections_of(edition, subscriber) == [[other.pk, known.pk]]
+        folded = edition.edition_papers.get(paper=known)
+        assert (folded.folded_in, folded.announced, folded.version) == (True, "updated", 2)
+        digest = Digest.objects.get(pk=(edition.mailing_id << 32) + subscriber.pk)
+        assert digest.sections[0]["updated"] == {str(known.pk): 2}
+
+    def test_are_no_top_papers_of_the_day(self):
+        self.revised()
+        listed = paper("Planes")
+        subscriber = reader("nothing", top_papers_if_none=True, wants_updates=True)
+
+        compose.compose(edition_of(), now=MORNING_AFTER)
+
+        assert Digest.objects.get(subscriber_id=subscriber.pk).top == [listed.pk]
+
+    def test_keep_their_paper_from_coming_as_new(self):
+        known = self.revised()
+        subscriber = reader("agent", wants_updates=True)
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        SightingFactory(paper=known, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"

@@ -10,8 +10,10 @@ from tests.factories import (
     MORNING_AFTER,
     NOON,
     BatchFactory,
+    PaperFactory,
     SightingFactory,
     SubscriberFactory,
+    arxiv_sighting,
     listed_paper,
 )
 
@@ -194,6 +196,14 @@ class TestMembership:
 
         assert self.members(edition) == {paper.pk}
 
+    def test_a_merged_paper_counts_for_its_original(self):
+        original = PaperFactory()
+        listed_paper(canonical=original)
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        assert self.members(edition) == {original.pk}
+
     def test_merged_and_withdrawn_papers_are_left_out(self):
         paper = listed_paper()
         listed_paper(canonical=paper)
@@ -202,6 +212,73 @@ class TestMembership:
         edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
 
         assert self.members(edition) == {paper.pk}
+
+    def test_a_merged_paper_s_withdrawn_original_is_left_out_too(self):
+        original = PaperFactory(withdrawn_at=NOON)
+        listed_paper(canonical=original)
+        listed_paper()
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        assert original.pk not in self.members(edition)
+
+    @pytest.mark.parametrize(
+        ("said", "announced"),
+        [
+            (["new"], "new"),
+            (["cross"], "cross"),
+            (["cross", "new"], "new"),
+            (["replace"], "updated"),
+            (["replace-cross"], "updated"),
+            (["replace", "cross"], "cross"),
+        ],
+    )
+    def test_says_how_a_paper_was_announced(self, said, announced):
+        paper = PaperFactory()
+        for number, announce_type in enumerate(said):
+            arxiv_sighting(
+                paper, announce_type=announce_type, version=3, seen_at=NOON + timedelta(minutes=number)
+            )
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        row = edition.edition_papers.get()
+        assert row.announced == announced
+        assert row.version == (3 if announced == "updated" else None)
+
+    def test_a_paper_that_hugging_face_lists_is_not_merely_updated(self):
+        paper = listed_paper()
+        arxiv_sighting(paper, announce_type="replace", version=2)
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        assert edition.edition_papers.get().announced == "new"
+
+    def test_a_revision_that_came_too_late_joins_the_next_edition_once(self):
+        listed_paper()
+        schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+        revised = PaperFactory()
+        late = MORNING_AFTER + timedelta(hours=1)
+        arxiv_sighting(revised, announce_type="replace", version=2, seen_at=late)
+        listed_paper(DAY + timedelta(days=1))
+        listed_paper(DAY + timedelta(days=2))
+
+        editions = [
+            schedule.open_edition("daily", DAY + timedelta(days=age), now=MORNING_AFTER + timedelta(days=age))
+            for age in (1, 2)
+        ]
+
+        assert [revised.pk in self.members(edition) for edition in editions] == [True, False]
+
+    def test_a_mention_in_a_post_lists_nothing(self):
+        paper = PaperFactory()
+        SightingFactory(paper=paper, announce_type="discussed", is_listing=False)
+        listed = listed_paper()
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        assert self.members(edition) == {listed.pk}
+        assert schedule.latest_day() == DAY
 
     def test_papers_stand_in_the_order_of_their_trending_score(self):
         quiet, loud, middle = (listed_paper(votes=votes) for votes in (1, 90, 20))
