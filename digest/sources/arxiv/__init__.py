@@ -1,0 +1,1 @@
+"""arXiv by its three doors: announcement feed, OAI-PMH and API."""
