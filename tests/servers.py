@@ -6,10 +6,10 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from typing import Any, BinaryIO
 from urllib.parse import parse_qs, urlsplit
 
 DEFAULT_LIMIT = 50
@@ -24,6 +24,7 @@ class Reply:
     headers: dict[str, str] = field(default_factory=dict)
     delay_seconds: float = 0.0
     cut_at: int | None = None  # bytes; then the connection is closed
+    raw: Callable[[BinaryIO], None] | None = None  # writes everything itself, the status line included
 
 
 @dataclass(kw_only=True)
@@ -33,11 +34,97 @@ class Asked:
     path: str
     params: dict[str, str]
     headers: dict[str, str]
+    method: str = "GET"
+    body: bytes = b""
 
 
 class _QuietServer(ThreadingHTTPServer):
     def handle_error(self, request: Any, client_address: Any) -> None:
         """A client that gave up is part of the tests."""
+
+
+class WebServer:
+    """Any site: `pages` maps a path to what it answers, or to a function of the request; else 404.
+
+    With `etags`, a page that has not changed answers 304. Nothing is packed unless a page says so itself.
+    """
+
+    def __init__(self) -> None:
+        self.pages: dict[str, Reply | bytes | Callable[[Asked], Reply]] = {}
+        self.asked: list[Asked] = []
+        self.etags = False
+        self._server = _QuietServer(("127.0.0.1", 0), self._handler())
+        self._server.daemon_threads = True
+
+    @property
+    def host(self) -> str:
+        """Host and port, as TRUSTED_FEED_HOSTS takes them."""
+        return f"127.0.0.1:{self._server.server_address[1]}"
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}"
+
+    def answer(self, asked: Asked) -> Reply:
+        page = self.pages.get(asked.path, Reply(status=404, body=b"Nothing here"))
+        reply = page(asked) if callable(page) else Reply(body=page) if isinstance(page, bytes) else page
+        if self.etags and reply.status == 200:
+            etag = f'"{hash(reply.body):x}"'
+            if asked.headers.get("if-none-match") == etag:
+                return Reply(status=304, headers={"ETag": etag})
+            return replace(reply, headers={**reply.headers, "ETag": etag})
+        return reply
+
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        server = self
+
+        class Handler(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def do_GET(self) -> None:
+                parts = urlsplit(self.path)
+                asked = Asked(
+                    path=parts.path,
+                    params={name: values[-1] for name, values in parse_qs(parts.query).items()},
+                    headers={name.lower(): value for name, value in self.headers.items()},
+                    method=self.command,
+                    body=self.rfile.read(int(self.headers.get("Content-Length", 0))),
+                )
+                server.asked.append(asked)
+                reply = server.answer(asked)
+                if reply.delay_seconds:
+                    time.sleep(reply.delay_seconds)
+                if reply.raw is not None:
+                    self.close_connection = True
+                    reply.raw(self.wfile)
+                    return
+                self.send_response(reply.status)
+                for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+                    self.send_header(name, value)
+                self.end_headers()
+                if reply.cut_at is not None:
+                    self.close_connection = True
+                self.wfile.write(reply.body[: reply.cut_at])
+
+            do_POST = do_GET  # noqa: N815
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Quiet: a test reads `asked`."""
+
+        return Handler
+
+
+@contextmanager
+def web_server() -> Iterator[WebServer]:
+    """A started server, stopped afterwards."""
+    server = WebServer()
+    # A short poll, so that stopping does not cost every test half a second.
+    threading.Thread(target=server._server.serve_forever, args=(0.01,), daemon=True).start()
+    try:
+        yield server
+    finally:
+        server._server.shutdown()
+        server._server.server_close()
 
 
 class HuggingFaceServer:

@@ -1,13 +1,21 @@
 """The polite GET, over a real socket."""
 
-from collections.abc import Iterator
+import gzip
+import json
+import socket
+import time
+import tracemalloc
+import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, BinaryIO
 
 import pytest
 
+from digest.sources import guard as http_guard
 from digest.sources.http import Client, Pace, SourceError, asked_wait, user_agent
-from tests.servers import HuggingFaceServer, Reply, huggingface_server
+from tests.servers import Asked, HuggingFaceServer, Reply, WebServer, huggingface_server, web_server
 
 NOON = datetime(2026, 7, 24, 12, tzinfo=UTC)
 
@@ -223,6 +231,456 @@ class TestGet:
     def test_never_shows_a_password(self, clock: Clock) -> None:
         with pytest.raises(SourceError) as raised:
             client(clock, attempts=1).get("http://user:secret@127.0.0.1:9/")
+
+        assert "secret" not in str(raised.value)
+
+
+@pytest.fixture
+def site() -> Iterator[WebServer]:
+    with web_server() as running:
+        yield running
+
+
+def bomb(size: int) -> bytes:
+    """One gzip stream that unpacks to `size` zeros (a multiple of 16 MB), made in no time.
+
+    A flushed block depends on nothing before it, so it may be repeated. The check sum at the end would be
+    wrong; whoever gets there has unpacked everything.
+    """
+    packer = zlib.compressobj(9, zlib.DEFLATED, 16 + zlib.MAX_WBITS)
+    head = packer.flush(zlib.Z_FULL_FLUSH)
+    block = packer.compress(bytes(16_000_000)) + packer.flush(zlib.Z_FULL_FLUSH)
+    return head + block * (size // 16_000_000)
+
+
+class TestLargeAnswers:
+    def test_a_gigabyte_of_zeros_in_a_megabyte_costs_no_more_than_the_limit(
+        self, site: WebServer, clock: Clock
+    ) -> None:
+        packed = bomb(1_008_000_000)
+        assert len(packed) < 1_100_000
+        site.pages["/"] = Reply(body=packed, headers={"Content-Encoding": "gzip"})
+        asking = client(clock)
+
+        tracemalloc.start()
+        began = time.perf_counter()
+        try:
+            with pytest.raises(SourceError, match="larger than 5,000,000 bytes"):
+                asking.get(site.url, largest=5_000_000)
+            peak = tracemalloc.get_traced_memory()[1]
+        finally:
+            tracemalloc.stop()
+
+        assert peak < 6_000_000 + len(packed) + 100_000  # the server's copies are in this process too
+        assert time.perf_counter() - began < 5
+        assert len(site.asked) == 1
+
+    def test_an_announced_length_above_the_limit_is_not_read(self, site: WebServer, clock: Clock) -> None:
+        sent = []
+
+        def hundred_megabytes(wire: BinaryIO) -> None:
+            wire.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100000000\r\n\r\n")
+            for _piece in range(1_000):
+                wire.write(bytes(100_000))
+                sent.append(100_000)
+
+        site.pages["/"] = Reply(raw=hundred_megabytes)
+
+        with pytest.raises(SourceError, match="larger than 5,000,000 bytes"):
+            client(clock).get(site.url, largest=5_000_000)
+
+        assert sum(sent) < 20_000_000  # what the system's buffers take
+
+    def test_a_length_that_is_not_announced_is_read_up_to_the_limit(
+        self, site: WebServer, clock: Clock
+    ) -> None:
+        sent = []
+
+        def endless(wire: BinaryIO) -> None:
+            wire.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+            while True:
+                wire.write(b"186a0\r\n" + bytes(100_000) + b"\r\n")
+                sent.append(100_000)
+
+        site.pages["/"] = Reply(raw=endless)
+
+        with pytest.raises(SourceError, match="larger than 5,000,000 bytes"):
+            client(clock).get(site.url, largest=5_000_000)
+
+        assert sum(sent) < 25_000_000
+
+    def test_the_body_of_a_redirect_is_not_read(self, site: WebServer, clock: Clock) -> None:
+        site.pages["/"] = Reply(
+            status=302,
+            body=bomb(160_000_000),
+            headers={"Content-Encoding": "gzip", "Location": "/list"},
+        )
+        site.pages["/list"] = b"[]"
+
+        tracemalloc.start()
+        try:
+            assert client(clock).get(site.url).body == b"[]"
+            assert tracemalloc.get_traced_memory()[1] < 2_000_000
+        finally:
+            tracemalloc.stop()
+
+    @pytest.mark.parametrize(
+        ("packing", "packed"),
+        [
+            ("gzip", gzip.compress(b"[1]")),
+            ("x-gzip", gzip.compress(b"[") + gzip.compress(b"1]") + b"\0" * 10),
+            ("deflate", zlib.compress(b"[1]")),
+            ("deflate", zlib.compress(b"[1]")[2:-4]),
+            ("identity", b"[1]"),
+            ("", b"[1]"),
+        ],
+    )
+    def test_unpacks_what_servers_send(
+        self, site: WebServer, clock: Clock, packing: str, packed: bytes
+    ) -> None:
+        site.pages["/"] = Reply(body=packed, headers={"Content-Encoding": packing})
+
+        assert client(clock).get(site.url).body == b"[1]"
+
+    @pytest.mark.parametrize(
+        ("packing", "packed"),
+        [
+            ("gzip", b"[1]"),
+            ("gzip", gzip.compress(b"[1]")[:-9]),
+            ("gzip", gzip.compress(b"") * 2_000),
+            ("deflate", b"\xff\xff\xff"),
+            ("br", b"[1]"),
+            ("gzip, gzip", gzip.compress(gzip.compress(b"[1]"))),
+        ],
+    )
+    def test_says_when_it_cannot_unpack(
+        self, site: WebServer, clock: Clock, packing: str, packed: bytes
+    ) -> None:
+        site.pages["/"] = Reply(body=packed, headers={"Content-Encoding": packing})
+
+        with pytest.raises(SourceError, match="could not be unpacked"):
+            client(clock, attempts=1).get(site.url)
+
+
+def drip(*, before: bytes = b"", piece: bytes, seconds: float = 0.02) -> Callable[[BinaryIO], None]:
+    """Sends `before`, then `piece` after piece until the other side hangs up."""
+
+    def write(wire: BinaryIO) -> None:
+        wire.write(before)
+        while True:
+            wire.write(piece)
+            wire.flush()
+            time.sleep(seconds)
+
+    return write
+
+
+class TestSlowAnswers:
+    @pytest.mark.parametrize(
+        ("before", "piece"),
+        [
+            (b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n", b"x"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffff\r\n", b"x"),  # inside one chunk
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\nx\r\n"),
+            (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"0"),  # in a chunk's length
+            (b"HTTP/1.1 200 OK\r\nX-Long: ", b"x"),  # in a header
+            (b"HTTP/1.1 200 OK\r\n", b"X-More: y\r\n"),
+            (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        ],
+    )
+    def test_a_drip_ends_with_the_time_of_the_attempt(
+        self, site: WebServer, clock: Clock, before: bytes, piece: bytes, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("digest.sources.http.ATTEMPT_SECONDS", 0.3)
+        site.pages["/"] = Reply(raw=drip(before=before, piece=piece))
+        began = time.monotonic()
+
+        with pytest.raises(SourceError, match=r"within 0\.3 s"):
+            client(clock, attempts=1).get(site.url)
+
+        assert time.monotonic() - began < 2
+
+    def test_redirects_share_the_time_of_one_attempt(
+        self, site: WebServer, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr("digest.sources.http.ATTEMPT_SECONDS", 0.3)
+        site.pages["/"] = Reply(status=302, headers={"Location": "/"}, delay_seconds=0.2)
+        began = time.monotonic()
+
+        with pytest.raises(SourceError, match=r"within 0\.3 s"):
+            client(clock, attempts=1).get(site.url)
+
+        assert time.monotonic() - began < 2
+
+    def test_with_little_left_of_the_budget_an_attempt_is_shorter(self, site: WebServer) -> None:
+        site.pages["/"] = b"[]"
+        asking = Client(budget_seconds=10, pace=Pace())
+
+        asking.get(site.url)
+
+        assert asking._limit.seconds == 30
+
+    def test_headers_without_end_are_refused(self, site: WebServer, clock: Clock) -> None:
+        site.pages["/"] = Reply(raw=drip(before=b"HTTP/1.1 200 OK\r\n", piece=b"X: y\r\n" * 500, seconds=0))
+
+        with pytest.raises(SourceError, match="connection failed"):
+            client(clock, attempts=1).get(site.url)
+
+
+class TestRedirects:
+    @pytest.mark.parametrize(
+        ("statuses", "moved_to"),
+        [([301], "/1"), ([308, 301], "/2"), ([302], ""), ([301, 302], "/1"), ([307, 301], ""), ([], "")],
+    )
+    def test_says_where_a_list_has_moved_for_good(
+        self, site: WebServer, clock: Clock, statuses: list[int], moved_to: str
+    ) -> None:
+        for number, status in enumerate(statuses):
+            site.pages[f"/{number}"] = Reply(status=status, headers={"Location": f"/{number + 1}"})
+        site.pages[f"/{len(statuses)}"] = b"[]"
+
+        answer = client(clock).get(f"{site.url}/0")
+
+        assert answer.url == f"{site.url}/0"
+        assert answer.final_url == f"{site.url}/{len(statuses)}"
+        assert answer.moved_to == (site.url + moved_to if moved_to else "")
+
+    def test_a_password_stays_with_its_host(self, site: WebServer, clock: Clock) -> None:
+        with web_server() as elsewhere:
+            elsewhere.pages["/"] = b"[]"
+            site.pages["/"] = Reply(status=302, headers={"Location": elsewhere.url})
+
+            client(clock).get(f"http://user:secret@{site.host}/", headers={"X-Key": "secret"})
+
+            assert site.asked[0].headers["authorization"].startswith("Basic ")
+            assert elsewhere.asked[0].headers.keys().isdisjoint({"authorization", "x-key"})
+
+    @pytest.mark.parametrize(
+        "target", ["ftp://127.0.0.1/", "file:///etc/passwd", "http://", "http://[bad", "gopher://x", ""]
+    )
+    def test_leads_to_the_web_only(self, site: WebServer, clock: Clock, target: str) -> None:
+        site.pages["/"] = Reply(status=301, headers={"Location": target})
+
+        with pytest.raises(SourceError, match=r"no web address|more than 5 times"):
+            client(clock).get(site.url)
+
+    def test_an_address_in_utf_8_is_followed(self, site: WebServer, clock: Clock) -> None:
+        site.pages["/"] = Reply(
+            raw=lambda wire: wire.write(  # type: ignore[arg-type,return-value]
+                "HTTP/1.1 302 Found\r\nLocation: /für\r\nContent-Length: 0\r\n\r\n".encode()
+            )
+        )
+        site.pages["/f%C3%BCr"] = b"[]"
+
+        assert client(clock).get(site.url).body == b"[]"
+
+
+class TestPostJson:
+    def test_sends_json_and_gives_the_answer(self, site: WebServer, clock: Clock) -> None:
+        site.pages["/batch"] = b'{"a": 1}'
+
+        answer = client(clock).post_json(
+            f"{site.url}/batch", {"ids": ["ARXIV:2608.00001", "é"]}, headers={"x-api-key": "k"}
+        )
+
+        assert answer.body == b'{"a": 1}'
+        (asked,) = site.asked
+        assert (asked.method, json.loads(asked.body)) == ("POST", {"ids": ["ARXIV:2608.00001", "é"]})
+        assert (asked.headers["content-type"], asked.headers["x-api-key"]) == ("application/json", "k")
+
+    def test_is_repeated_like_a_get(self, site: WebServer, clock: Clock) -> None:
+        replies = iter([Reply(status=503), Reply(body=b"{}")])
+        site.pages["/"] = lambda _asked: next(replies)
+
+        assert client(clock).post_json(site.url, {}).body == b"{}"
+        assert [asked.body for asked in site.asked] == [b"{}", b"{}"]
+
+    @pytest.mark.parametrize("status", [301, 307, 308])
+    def test_never_follows_a_redirect(self, site: WebServer, clock: Clock, status: int) -> None:
+        site.pages["/"] = Reply(status=status, headers={"Location": "/elsewhere"})
+
+        with pytest.raises(SourceError, match=rf"gave no answer: it answered {status}.*\(POST "):
+            client(clock).post_json(site.url, {"secret": 1})
+
+        assert len(site.asked) == 1
+
+
+class TestTurn:
+    def test_is_taken_for_each_attempt_and_given_back_before_the_wait(
+        self, site: WebServer, clock: Clock
+    ) -> None:
+        happened: list[str] = []
+
+        @contextmanager
+        def turn() -> Iterator[None]:
+            happened.append("in")
+            yield
+            happened.append("out")
+
+        replies = iter([Reply(status=503), Reply(body=b"[]")])
+
+        def answer(_asked: Asked) -> Reply:
+            happened.append("asked")
+            return next(replies)
+
+        site.pages["/"] = answer
+
+        client(clock, turn=turn, sleep=lambda _seconds: happened.append("wait")).get(site.url)
+
+        assert happened == ["in", "asked", "out", "wait", "in", "asked", "out"]
+
+    def test_that_is_refused_asks_nobody(self, site: WebServer, clock: Clock) -> None:
+        @contextmanager
+        def closed() -> Iterator[None]:
+            raise SourceError("closed until noon", retry_at=NOON)
+            yield
+
+        with pytest.raises(SourceError, match="closed until noon"):
+            client(clock, turn=closed).get(site.url)
+
+        assert site.asked == []
+
+
+class TestPublicOnly:
+    @pytest.fixture
+    def asking(self, clock: Clock) -> Client:
+        return client(clock, is_public_only=True)
+
+    @pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]", "0.0.0.0", "2130706433", "0x7f.1"])
+    def test_never_connects_to_this_machine(
+        self, site: WebServer, asking: Client, host: str, clock: Clock
+    ) -> None:
+        site.pages["/"] = b"secret"
+        port = site.host.partition(":")[2]
+
+        with pytest.raises(
+            SourceError, match=r"the address leads to .* not on the public internet"
+        ) as raised:
+            asking.get(f"http://{host}:{port}/")
+
+        assert site.asked == []
+        assert "TRUSTED_FEED_HOSTS" in str(raised.value)
+        assert clock.slept == []  # it will not be another address in two seconds
+
+    @pytest.mark.parametrize("by", ["host", "host and port"])
+    def test_an_operator_may_except_a_host(
+        self, site: WebServer, asking: Client, settings: Any, by: str
+    ) -> None:
+        settings.TRUSTED_FEED_HOSTS = ["127.0.0.1" if by == "host" else site.host]
+        site.pages["/"] = b"a feed"
+
+        assert asking.get(site.url).body == b"a feed"
+
+    @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+    def test_is_checked_after_each_redirect(
+        self, site: WebServer, asking: Client, settings: Any, status: int
+    ) -> None:
+        with web_server() as private:
+            private.pages["/"] = b"secret"
+            settings.TRUSTED_FEED_HOSTS = [site.host]
+            site.pages["/"] = Reply(status=302, headers={"Location": "/next"})
+            site.pages["/next"] = Reply(status=status, headers={"Location": private.url})
+
+            with pytest.raises(SourceError, match="the address leads to 127"):
+                asking.get(site.url)
+
+            assert private.asked == []
+
+    def test_a_stranger_cannot_redirect_to_an_excepted_host(
+        self, site: WebServer, asking: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The first server plays one on the internet: the check of its connection is left out."""
+        settings.TRUSTED_FEED_HOSTS = ["127.0.0.1:9999", site.host]
+        site.pages["/"] = b"secret"
+        with web_server() as stranger:
+            stranger.pages["/"] = Reply(status=302, headers={"Location": site.url})
+            checked: list[str] = []
+
+            def check(address: str) -> None:
+                checked.append(address)
+                if len(checked) > 2:
+                    raise http_guard.NotPublic(f"leads to {address}")
+
+            monkeypatch.setattr("digest.sources.guard.check_network", check)
+
+            with pytest.raises(SourceError, match=r"leads to 127\.0\.0\.1"):
+                asking.get(stranger.url)
+
+        assert site.asked == []
+
+    def test_a_name_that_changes_its_meaning_changes_nothing(
+        self, site: WebServer, asking: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """DNS rebinding: public when it is checked, private when it is used. It is looked up once."""
+        looked_up: list[str] = []
+        connected: list[Any] = []
+
+        def getaddrinfo(host: str, port: int, *_args: Any, **_kwargs: Any) -> list[Any]:
+            looked_up.append(host)
+            address = "93.184.215.14" if len(looked_up) == 1 else "127.0.0.1"
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, port))]
+
+        def connect(_sock: socket.socket, address: Any) -> None:
+            connected.append(address)
+            raise ConnectionRefusedError("refused")
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+        monkeypatch.setattr(socket.socket, "connect", connect)
+        port = int(site.host.partition(":")[2])
+
+        with pytest.raises(SourceError, match="leads to 127"):  # at the second attempt: looked up, checked
+            asking.get(f"http://feed.example:{port}/")
+
+        assert looked_up == ["feed.example", "feed.example"]
+        assert connected == [("93.184.215.14", port)]
+
+    def test_one_private_address_among_public_ones_is_enough(
+        self, asking: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def getaddrinfo(_host: str, port: int, *_args: Any, **_kwargs: Any) -> list[Any]:
+            return [
+                (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("93.184.215.14", port)),
+                (socket.AF_INET6, socket.SOCK_STREAM, 6, "", ("fd00:ec2::254", port, 0, 0)),
+            ]
+
+        monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+
+        with pytest.raises(SourceError, match="leads to fd00:ec2::254"):
+            asking.get("http://feed.example/")
+
+    def test_goes_through_no_proxy(
+        self, site: WebServer, asking: Client, settings: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A proxy would look the name up itself, and connect wherever it likes."""
+        with web_server() as proxy:
+            for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+                monkeypatch.setenv(name, proxy.url)
+            settings.TRUSTED_FEED_HOSTS = [site.host]
+            site.pages["/"] = b"a feed"
+
+            asking.get(site.url)
+
+            assert proxy.asked == []
+
+    def test_still_verifies_the_host_name(self, asking: Client) -> None:
+        """The connection goes to a number, the certificate is that of the name."""
+        pools = asking._guarded.poolmanager.connection_from_url("https://feed.example/")
+        connection = pools._new_conn()
+
+        assert (connection.host, connection.assert_hostname) == ("feed.example", None)
+        assert connection.is_public_only
+
+    @pytest.mark.parametrize(
+        ("address", "problem"),
+        [
+            ("http://feed.example:22/", "port 22"),
+            ("http://feed.example:6379/", "port 6379"),
+            ("http://user:secret@feed.example/", "name or a password"),
+        ],
+    )
+    def test_refuses_what_is_no_feed_s_address(self, asking: Client, address: str, problem: str) -> None:
+        with pytest.raises(SourceError, match=problem) as raised:
+            asking.get(address)
 
         assert "secret" not in str(raised.value)
 
