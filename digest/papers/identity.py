@@ -1,6 +1,11 @@
-"""What makes two mentions the same paper: arXiv id without version, else DOI, else canonical address."""
+"""What makes two mentions the same paper: arXiv id without version, else DOI, else canonical address.
 
+The title's letters are only a hint (`title_key`): digest/papers/merging.py says what must come with it.
+"""
+
+import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, quote, unquote, urlencode, urlsplit, urlunsplit
 
@@ -12,13 +17,14 @@ _ARXIV_ID = re.compile(
     r"(?P<version>v[1-9]\d*)?",
     re.IGNORECASE,
 )
+_LONGEST_ARXIV_ID = 20  # the longest archive names have eight letters: cond-mat/0408001
 _ARXIV_HOSTS = {"arxiv.org", "www.arxiv.org", "export.arxiv.org", "alphaxiv.org", "www.alphaxiv.org"}
 _ARXIV_PATH = re.compile(r"/(?:abs|pdf|html|format|src|e-print|overview)/(?P<id>.+?)(?:\.pdf)?/?$")
 _HUGGINGFACE_PATH = re.compile(r"/papers/(?P<id>[^/]+?)(?:\.md)?/?$")
 _ARXIV_DOI = re.compile(r"10\.48550/arxiv\.(?P<id>.+)$", re.IGNORECASE)
 
 # DOI syntax: https://www.crossref.org/blog/dois-and-matching-regular-expressions/
-_DOI = re.compile(r"10\.\d{4,9}/\S+$", re.IGNORECASE)
+_DOI = re.compile(r"10\.\d{4,9}/[^\s\x00-\x20\x7f-\x9f\ud800-\udfff]+$", re.IGNORECASE)
 _DOI_PREFIX = re.compile(r"(?:https?://(?:dx\.|www\.)?doi\.org/|doi:\s*)", re.IGNORECASE)
 
 # Says where a reader came from, not what the page is.
@@ -26,6 +32,11 @@ _TRACKING = re.compile(
     r"(?:utm_\w+|fbclid|gclid|mc_[ce]id|ref|ref_src|source|cmpid|igshid|_hs\w+)$", re.IGNORECASE
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
+# What no address holds, and no database takes; Python's own parser drops line breaks without a word.
+_NOT_IN_AN_ADDRESS = re.compile("[\\s\x00-\x20\x7f-\x9f\ud800-\udfff]")
+
+# Shorter titles ("Introduction", "Reply to the comment") are given to many works.
+SHORTEST_TITLE_KEY = 20
 
 
 class NotAnArxivId(ValueError):
@@ -125,7 +136,10 @@ def canonical_arxiv_id(text: str) -> str:
         raise NotAnArxivId(text)
     if match["new"]:
         return match["new"]
-    return f"{match['archive'].lower()}/{match['number']}"
+    found = f"{match['archive'].lower()}/{match['number']}"
+    if len(found) > _LONGEST_ARXIV_ID:
+        raise NotAnArxivId(text)
+    return found
 
 
 def arxiv_url(arxiv_id: str) -> str:
@@ -145,7 +159,7 @@ def huggingface_url(arxiv_id: str) -> str:
 def canonical_doi(text: str) -> str:
     """A DOI without resolver and in lower case, since DOIs ignore case. Raises NotADoi."""
     candidate = _DOI_PREFIX.sub("", unquote(text.strip()), count=1).rstrip(".,;")
-    if not _DOI.fullmatch(candidate) or len(candidate) > 300:
+    if not _DOI.fullmatch(candidate) or len(candidate) > 300 or len(quote(candidate)) > 900:
         raise NotADoi(text)
     return candidate.lower()
 
@@ -168,7 +182,7 @@ def canonical_url(text: str) -> str:
         parts.scheme.lower() not in _DEFAULT_PORTS
         or not host
         or parts.username is not None
-        or re.search(r"\s", candidate)
+        or _NOT_IN_AN_ADDRESS.search(candidate)
     ):
         raise NotAnAddress(text)
     if ":" in host:
@@ -188,3 +202,16 @@ def canonical_url(text: str) -> str:
     if len(address) > 590:
         raise NotAnAddress(text)
     return address
+
+
+def title_key(title: str) -> str:
+    """A hash of the title's lower-case letters and digits, in any script, accents taken off.
+
+    Empty when there are fewer than 20 of them. Titles of one work differ between sources in blanks, dashes,
+    quotes, dollar signs and accents (upstreams.md, section 7), and in nothing else.
+    """
+    parts = unicodedata.normalize("NFKD", title).casefold()
+    letters = unicodedata.normalize("NFC", "".join(filter(str.isalnum, parts)))
+    if len(letters) < SHORTEST_TITLE_KEY:
+        return ""
+    return hashlib.blake2b(letters.encode("utf-8", "replace"), digest_size=16).hexdigest()

@@ -13,11 +13,12 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from digest.models import Batch, Paper, Sighting, Source
+from digest.papers import merging
 from digest.papers.identity import huggingface_url
-from digest.papers.ingest import LOCK, ingest
+from digest.papers.ingest import ingest
 from digest.sources.records import PaperRecord, Parsed
 
 _FILE = Path(__file__).with_name("sample.json")
@@ -50,8 +51,7 @@ def discard() -> int:
     Papers of an edition stay, because somebody may have received them; no list shows them without sightings.
     """
     with transaction.atomic():
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [LOCK])
+        merging.lock()
         batches = Batch.objects.filter(is_sample=True)
         paper_ids = list(
             Sighting.objects.filter(batch__in=batches).values_list("paper_id", flat=True).distinct()

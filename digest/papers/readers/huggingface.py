@@ -100,6 +100,7 @@ def read(source: Source, day: date | None, *, now: datetime, client: Client) -> 
             source=source,
             listing_day=day,
             now=now,
+            door="api",
             etag=first.etag if is_single else "",
             last_modified=first.last_modified if is_single else "",
             payload_sha256=digest,
@@ -109,7 +110,7 @@ def read(source: Source, day: date | None, *, now: datetime, client: Client) -> 
 def _nothing_in_place_of(stand_in: Batch, parsed: Parsed) -> Ingested:
     """A source that answers without papers has nothing to put in the sample's place, so the sample stays."""
     return Ingested(
-        batch=stand_in,
+        batches=(stand_in,),
         declared=parsed.declared,
         parsed=0,
         new=0,

@@ -126,10 +126,11 @@ class TestNewPapers:
             ),
         ]
 
-    def test_a_withdrawn_paper_that_nobody_knew_is_not_stored(self, huggingface: Source) -> None:
+    def test_a_withdrawn_paper_that_nobody_knew_is_stored_but_in_no_list(self, huggingface: Source) -> None:
         done = store(huggingface, record(withdrawn_at=NOON))
 
-        assert (done.parsed, done.new, Paper.objects.count()) == (1, 0, 0)
+        assert (done.parsed, done.new, Paper.objects.get().withdrawn_at) == (1, 1, NOON)
+        assert not Paper.objects.listed_on(FRIDAY).exists()
 
     def test_a_withdrawn_paper_that_is_known_is_marked(self, huggingface: Source) -> None:
         store(huggingface, record())
@@ -216,17 +217,6 @@ class TestMerging:
 
         paper = Paper.objects.get()
         assert (paper.title, paper.abstract) == ("Paper 1", "HF's")
-
-    def test_a_sighting_of_a_merged_paper_belongs_to_its_original(self, huggingface: Source) -> None:
-        store(huggingface, record(1), record(2))
-        original, double = Paper.objects.order_by("key")
-        Paper.objects.filter(pk=double.pk).update(canonical=original)
-
-        store(huggingface, record(2, votes=8), now=LATER)
-
-        original.refresh_from_db()
-        assert original.votes == 8
-        assert set(Sighting.objects.filter(votes=8).values_list("paper_id", flat=True)) == {original.pk}
 
     def test_an_id_that_belongs_to_another_paper_is_left_there(self, huggingface: Source) -> None:
         store(huggingface, record(1), record(2, arxiv_id="", doi="10.1000/x"))
