@@ -82,7 +82,7 @@ class TestCheckNetwork:
         found = ip_address(str(address))
         found = getattr(found, "ipv4_mapped", None) or found
         assert found.is_global
-        assert not any((found.is_multicast, found.is_link_local, found.is_loopback, found.is_reserved))
+        assert not any((found.is_multicast, found.is_link_local, found.is_loopback))
 
 
 class TestCheck:
