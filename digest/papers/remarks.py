@@ -9,6 +9,8 @@ import re
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
+from digest.papers import venues
+
 _LONGEST_REMARK = 4_000
 _LONGEST_ABSTRACT = 20_000
 _LONGEST_VENUE = 200
@@ -39,7 +41,7 @@ def read(comment: str, abstract: str = "") -> Remark:
     withdrawal = _withdrawal(comment, _WITHDRAWN) or _withdrawal(abstract, _WITHDRAWN_ABSTRACT)
     code, project = _chosen(links), _chosen(more)
     return Remark(
-        venue="" if withdrawal else _venue(without_links),
+        venue="" if withdrawal else venues.find(without_links),
         code_url=code[0] or project[0],
         project_url=code[1] or project[1],
         withdrawn=bool(withdrawal),
@@ -60,7 +62,8 @@ _QUOTES = re.compile(r"[{}]")
 # --- links --------------------------------------------------------------------------------------------------
 
 _LINK = re.compile(
-    r"(?:https?\s?:\s?//\s?|(?<![\w./@-])(?=(?:www\.|github\.com/|gitlab\.com/|huggingface\.co/|[\w-]{1,60}\.github\.io\b)))"
+    r"(?:https?\s?:\s?//\s?|(?<![\w./@-])(?=(?:www\.|github\.com/|gitlab\.com/|huggingface\.co/"
+    r"|[\w-]{1,60}\.github\.io\b)))"
     r"(?P<rest>[^\s<>\"“”{}|\\^`\[\]，。；、）]{4,490})",
     re.IGNORECASE,
 )
@@ -81,11 +84,12 @@ _ELSEWHERE = (
     "wiley.com", "ceur-ws.org", "aaai.org", "mlr.press", "neurips.cc", "nips.cc", "icml.cc", "iclr.cc",
     "zenodo.org", "osf.io", "figshare.com", "youtu.be", "youtube.com", "vimeo.com", "bilibili.com",
     "wikipedia.org", "creativecommons.org", "scitepress.org", "tandfonline.com", "sagepub.com", "oup.com",
-    "jmlr.org", "ssrn.com", "pypi.org", "kaggle.com", "semanticscholar.org", "overleaf.com", "researchgate.net",
-    "lesswrong.com", "medium.com", "cambridge.org", "aps.org", "iop.org", "dagstuhl.de", "drops.dagstuhl.de",
+    "jmlr.org", "ssrn.com", "pypi.org", "kaggle.com", "semanticscholar.org", "overleaf.com",
+    "researchgate.net", "lesswrong.com", "medium.com", "cambridge.org", "aps.org", "iop.org", "dagstuhl.de",
 )  # fmt: skip
 _PROJECT_CUE = re.compile(
-    r"(?:project|web ?page|web ?site|home ?page|\bpage|\bsite|demo|blog|resources|supplement\w*|visit|see)\W*"
+    r"(?:project|web ?page|web ?site|home ?page|\bpage|\bsite|demo|blog|resources|supplement\w*|visit"
+    r"|see)\W*"
     r"(?:\w+\W+){0,4}$",
     re.IGNORECASE,
 )
@@ -187,9 +191,13 @@ def _is_page(link: _Link) -> bool:
 
 _WORK = r"(?:paper|article|submission|manuscript|preprint|note|work|document|version)"
 _GONE = r"(?:withdrawn|retracted)"
-_IS_GONE = rf"(?:(?:has|have) (?:now |hereby |since )?been|is|are|was|is being|needs to be|has to be) (?:temporarily |hereby |now )?{_GONE}"
+_IS_GONE = (
+    r"(?:(?:has|have) (?:now |hereby |since )?been|is|are|was|is being|needs to be|has to be)"
+    rf" (?:temporarily |hereby |now )?{_GONE}"
+)
 _WITHDRAWN = re.compile(
-    rf"(?:^|[.;,:)]\s|\b\d+ (?:pages|figures?)\b[^.;]{{0,40}} )(?:(?:this|the|our|paper)\s)?(?:arxiv )?(?:{_WORK} )?{_IS_GONE}(?! from (?!arxiv))"
+    rf"(?:^|[.;,:)]\s|\b\d+ (?:pages|figures?)\b[^.;]{{0,40}} )(?:(?:this|the|our"
+    rf"|paper)\s)?(?:arxiv )?(?:{_WORK} )?{_IS_GONE}(?! from (?!arxiv))"
     rf"|^(?:{_WORK} )?(?:{_GONE}|withdrawal|retraction)\b(?! from (?!arxiv))"
     rf"|[.;,)]\s(?:{_WORK} )?{_GONE}(?= (?:by|due|because|as|since|pending|for)\b|[.,;]|$)"
     rf"|\b(?:this|the) {_WORK} {_IS_GONE}(?! from (?!arxiv))"
@@ -222,11 +230,4 @@ def _withdrawal(text: str, pattern: re.Pattern[str]) -> str:
         begin = max(text.rfind(stop, 0, start) for stop in (". ", "; "))
         begin = begin + 2 if begin >= 0 else 0
         return text[begin:][:_LONGEST_WITHDRAWAL].rstrip()
-    return ""
-
-
-# --- venue --------------------------------------------------------------------------------------------------
-
-
-def _venue(text: str) -> str:
     return ""
