@@ -2,6 +2,7 @@ from datetime import date
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models.functions import Coalesce
 
 
 class PaperQuerySet(models.QuerySet["Paper"]):
@@ -9,10 +10,15 @@ class PaperQuerySet(models.QuerySet["Paper"]):
         return self.listed_between(day, day)
 
     def listed_between(self, first: date, last: date) -> "PaperQuerySet":
-        """Papers that some source lists under a day of this span; merged and withdrawn ones left out."""
-        sightings = Sighting.objects.filter(listing_day__range=(first, last))
+        """Papers that some source lists under a day of this span, each once; withdrawn ones left out.
+
+        What is said of a merged row counts for its original. Revisions and mentions are no listings.
+        """
+        listed = Sighting.objects.filter(listing_day__range=(first, last), is_listing=True)
         return self.filter(
-            models.Exists(sightings.filter(paper=models.OuterRef("pk"))), canonical=None, withdrawn_at=None
+            pk__in=listed.values_list(Coalesce("paper__canonical_id", "paper_id")),
+            canonical=None,
+            withdrawn_at=None,
         )
 
 

@@ -1,17 +1,24 @@
-"""What the sources listed on which day, and how completely it was read."""
+"""What the sources listed on which day, and how completely it was read.
 
-from collections.abc import Sequence
+A merged row counts as its original everywhere: each paper once, whatever the number of rows that mean it.
+"""
+
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, timedelta
 from enum import StrEnum
 from statistics import median
 
-from django.db.models import Count, F, Max, Min, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
+from django.db.models.functions import Coalesce
 
-from digest.models import Batch, Paper, Sighting
+from digest.models import Alarm, Batch, Paper, SetAside, Sighting, Source
+from digest.sources.arxiv import calendar
 
 # Where days are looked for: 25 weekdays are five weeks; the rest is room for holidays.
 _LOOK_BACK = timedelta(days=60)
+
+_ORIGINAL = Coalesce("paper__canonical_id", "paper_id")  # the paper that a sighting counts for
 
 
 @dataclass(frozen=True)
@@ -27,18 +34,44 @@ class State(StrEnum):
 
     COMPLETE = "complete"
     GROWING = "growing"  # all of it was read, but the day is not over for the source
-    PARTIAL = "partial"  # entries were set aside, or the last reading had errors
+    PARTIAL = "partial"  # entries were set aside, or a list that should hold some came empty
     UNREAD = "unread"  # the source has not answered for this day
 
 
 @dataclass(frozen=True)
 class Reading:
-    """One source's list of one day: `read` of `declared` entries."""
+    """One source's list of one day, of one category where it has them: `read` of `declared` entries.
+
+    The batch of a list that was expected and never asked for is not stored.
+    """
 
     batch: Batch
     state: State
     read: int
     declared: int
+
+    @property
+    def name(self) -> str:
+        """ "arXiv cs.CL", or the source's name alone."""
+        return f"{self.batch.source.name} {self.batch.category}".rstrip()
+
+
+@dataclass(frozen=True)
+class Account:
+    """What was announced on a day, and whether Paperboy saw it all.
+
+    `announced` counts distinct papers that some list holds, `updated` those of which a new version was
+    announced besides; `categories` are those of which a list was read, `sources` the names of all that were.
+    `missing` says in sentences why the day is not complete.
+    """
+
+    day: date
+    announced: int
+    updated: int
+    categories: int
+    sources: tuple[str, ...]
+    is_complete: bool
+    missing: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -78,7 +111,7 @@ def last_days(*, until: date, limit: int = 25) -> list[Day]:
         _listed()
         .filter(listing_day__lte=until, listing_day__gt=until - _LOOK_BACK)
         .values("listing_day")
-        .annotate(papers=Count("paper", distinct=True))
+        .annotate(papers=Count(_ORIGINAL, distinct=True))
         .order_by("-listing_day")[:limit]
     )
     return [Day(row["listing_day"], row["papers"]) for row in reversed(rows)]
@@ -96,22 +129,99 @@ def ordinary(days: Sequence[Day]) -> int | None:
     return round(median(day.papers for day in days)) if len(days) >= 5 else None
 
 
+# --- the ledger ---------------------------------------------------------------------------------------------
+
+
 def readings(day: date) -> list[Reading]:
-    """How each source's list of the day was read, in the order of the sources' names."""
-    batches = (
-        Batch.objects.filter(listing_day=day).select_related("source").order_by("source__name", "category")
+    """How each list of the day was read, by the names of sources and categories.
+
+    A list that is expected and was never asked for is there as unread: of a switched-on source that was read
+    for an earlier day, on a day when it announces.
+    """
+    batches = list(Batch.objects.filter(listing_day=day).select_related("source"))
+    known = {(batch.source_id, batch.category) for batch in batches}
+    batches += [batch for batch in _expected(day) if (batch.source_id, batch.category) not in known]
+    return [_reading(batch) for batch in sorted(batches, key=lambda one: (one.source.name, one.category))]
+
+
+def accounts(day: date) -> Account:
+    """What the sources announced on this day, and what of it is missing."""
+    lists = readings(day)
+    read = [one for one in lists if one.state is not State.UNREAD]
+    missing = tuple(_missing(day, lists))
+    return Account(
+        day=day,
+        announced=_listed()
+        .filter(listing_day=day)
+        .aggregate(papers=Count(_ORIGINAL, distinct=True))["papers"],
+        updated=_standing()
+        .filter(listing_day=day, announce_type__startswith="replace")
+        .aggregate(papers=Count(_ORIGINAL, distinct=True))["papers"],
+        categories=len({one.batch.category for one in read if one.batch.category}),
+        sources=tuple(dict.fromkeys(one.batch.source.name for one in read)),
+        is_complete=bool(lists) and not missing,
+        missing=missing,
     )
-    return [_reading(batch) for batch in batches]
+
+
+def _expected(day: date) -> Iterator[Batch]:
+    """The lists, not stored, that switched-on sources must have for this day."""
+    sources = Source.objects.filter(enabled=True, kind__in=(Source.Kind.HUGGINGFACE, Source.Kind.ARXIV))
+    was_read = Batch.objects.filter(
+        source__in=sources, listing_day__lt=day, fetched_at__isnull=False, is_sample=False
+    )
+    read_before = set(was_read.values_list("source_id", "category").distinct())
+    for source in sources:
+        is_arxiv = source.kind == Source.Kind.ARXIV
+        if calendar.is_expected(day) if is_arxiv else not calendar.is_weekend(day):
+            for category in source.categories if is_arxiv else [""]:
+                if (source.pk, category) in read_before:
+                    yield Batch(source=source, category=category, listing_day=day)
 
 
 def _reading(batch: Batch) -> Reading:
     if batch.fetched_at is None:
         state = State.UNREAD
-    elif batch.rejected or batch.errors:
+    elif batch.rejected or (batch.errors and not batch.declared):
         state = State.PARTIAL
     else:
         state = State.COMPLETE if batch.settled_at else State.GROWING
     return Reading(batch, state, read=max(batch.declared - batch.rejected, 0), declared=batch.declared)
+
+
+def _missing(day: date, lists: Sequence[Reading]) -> Iterator[str]:
+    by_source: dict[str, list[Reading]] = {}
+    for one in lists:
+        by_source.setdefault(one.batch.source.name, []).append(one)
+    # An entry of several categories is set aside once, though it counts in the batch of each.
+    aside = dict(
+        SetAside.objects.filter(batch__listing_day=day)
+        .values_list("batch__source__name")
+        .annotate(entries=Count("pk"))
+    )
+    for name, own in by_source.items():
+        if unread := [one for one in own if one.state is State.UNREAD]:
+            yield f"Not read: {_named(name, unread, of=own)}."
+        if empty := [one for one in own if one.state is State.PARTIAL and not one.batch.rejected]:
+            yield f"Empty, on a day that should have papers: {_named(name, empty, of=own)}."
+        if entries := aside.get(name):
+            yield f"{entries} {'entry' if entries == 1 else 'entries'} of {name} could not be read."
+        if growing := [one for one in own if one.state is State.GROWING]:
+            last = min(one.batch.fetched_at for one in growing if one.batch.fetched_at).astimezone(UTC)
+            when = f"{last:%-d %B at %H:%M} UTC"
+            yield f"Last read on {when}, before the day was over: {_named(name, growing, of=own)}."
+    gaps = Alarm.objects.raised().filter(listing_day=day, kind=Alarm.Kind.GAP)
+    yield from gaps.order_by("key").values_list("message", flat=True)
+
+
+def _named(name: str, some: Sequence[Reading], *, of: Sequence[Reading]) -> str:
+    """ "arXiv", or which of its categories where it is not all of them."""
+    if len(some) == len(of):
+        return name
+    return f"{name} {', '.join(one.batch.category for one in some)}"
+
+
+# --- papers that came again ---------------------------------------------------------------------------------
 
 
 def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Bloomer]:
@@ -119,23 +229,35 @@ def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Blo
 
     Momentum needs two sightings with known votes; papers that gained nothing are left out.
     """
-    span = _listed().filter(
-        listing_day__range=(day - timedelta(days=span_days - 1), day), votes__isnull=False
-    )
+    first_day = day - timedelta(days=span_days - 1)
+    votes_known = _listed().filter(listing_day__range=(first_day, day), votes__isnull=False)
+    span = votes_known.annotate(original=_ORIGINAL)
     again = (
-        span.values("paper")
+        span.values("original")
         .annotate(days=Count("listing_day", distinct=True))
         .filter(days__gt=1)
-        .values("paper")
+        .values_list("original", flat=True)
     )
     sightings: dict[int, list[Sighting]] = {}
-    for sighting in span.filter(paper__in=again).order_by("seen_at", "pk").select_related("paper"):
-        sightings.setdefault(sighting.paper_id, []).append(sighting)
-    bloomers = [Bloomer(seen[0].paper, seen[0], seen[-1]) for seen in sightings.values()]
+    papers: dict[int, Paper] = {}
+    seen_again = span.filter(original__in=again).order_by("seen_at", "pk")
+    for sighting in seen_again.select_related("paper", "paper__canonical"):
+        original = sighting.paper.canonical or sighting.paper
+        sightings.setdefault(original.pk, []).append(sighting)
+        papers[original.pk] = original
+    bloomers = [Bloomer(papers[pk], seen[0], seen[-1]) for pk, seen in sightings.items()]
     rising = [bloomer for bloomer in bloomers if bloomer.gained > 0]
     return sorted(rising, key=lambda bloomer: (-bloomer.gained, bloomer.paper.pk))[:limit]
 
 
 def _listed() -> QuerySet[Sighting]:
-    """Sightings that count for a day: of papers that are neither merged into another nor withdrawn."""
-    return Sighting.objects.filter(paper__canonical=None, paper__withdrawn_at=None)
+    """Sightings that put a paper on a day's list."""
+    return _standing().filter(is_listing=True)
+
+
+def _standing() -> QuerySet[Sighting]:
+    """Sightings of papers that are not withdrawn."""
+    return Sighting.objects.filter(
+        Q(paper__canonical=None, paper__withdrawn_at=None)
+        | Q(paper__canonical__isnull=False, paper__canonical__withdrawn_at=None)
+    )
