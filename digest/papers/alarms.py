@@ -5,13 +5,15 @@ that is what reaches operators who watch no page; clearing logs it too.
 """
 
 import logging
-from collections.abc import Sequence
-from datetime import date, datetime, timedelta
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, time, timedelta
 from statistics import median
+from typing import Any
 
 from django.db.models import Q
 
 from digest.models import Alarm, Batch, Source
+from digest.sources.arxiv import calendar
 
 # Of one list, read again: entries may be taken back, a dozen of 25 at most in the recorded days; less than
 # six tenths of what there was is an answer cut short.
@@ -25,6 +27,13 @@ FEWEST_WEEKS = 4  # three lists are no basis for "usual"
 SMALLEST_USUAL = 10  # small categories have days with one paper
 FAILING_AFTER = timedelta(hours=24)  # a night's outage mends itself; a day's costs an edition
 FAILING_TRIES = 3  # arXiv is asked on weekdays only: after a weekend one failure is no day's
+
+# arXiv's feed turns over at 04:00 or 05:00 UTC and is read from 05:30 on; by nine, three more tries have been
+# made, and there is time to mend it before the day is over.
+ARXIV_LATE_AT = time(9, tzinfo=UTC)
+# Days whose lists are looked at: Hugging Face's lists change for three days, and a weekend lies between two
+# of arXiv's. Older gaps are found by whoever looks at the ledger.
+LOOK_BACK_DAYS = 4
 
 logger = logging.getLogger(__name__)
 
@@ -86,7 +95,10 @@ def weigh(batches: Sequence[Batch], *, source: Source, now: datetime) -> None:
 
     A day's list is compared with other days only once it is settled: before that it is still growing.
     """
-    keys = {f"shrunken:{source.slug}:{batch.category}:{batch.listing_day}": batch for batch in batches}
+    keys = {
+        f"{Alarm.Kind.SHRUNKEN}:{source.slug}:{batch.category}:{batch.listing_day}": batch
+        for batch in batches
+    }
     usual = _usual([batch for batch in batches if batch.settled_at and not batch.is_sample], source=source)
     mended = []
     for key, batch in keys.items():
@@ -145,3 +157,97 @@ def _usual(batches: Sequence[Batch], *, source: Source) -> dict[tuple[str, date]
         if len(lengths) >= FEWEST_WEEKS:
             usual[batch.category, batch.listing_day] = median(lengths)
     return usual
+
+
+# --- as time goes by ----------------------------------------------------------------------------------------
+
+
+def check(*, now: datetime) -> None:
+    """Raise what the clock alone shows: sources that do not answer, lists that are late or came empty.
+
+    Clears those that are mended. A few queries; may be called every minute.
+    """
+    sources = list(Source.objects.filter(enabled=True))
+    kinds = (Alarm.Kind.FAILING, Alarm.Kind.LATE, Alarm.Kind.EMPTY)
+    standing = {alarm.key: alarm for alarm in Alarm.objects.raised().filter(kind__in=kinds)}
+    today = now.astimezone(UTC).date()
+    days = {today - timedelta(days=age) for age in range(LOOK_BACK_DAYS)}
+    # What was late once stays so until it is read.
+    days |= {alarm.listing_day for alarm in standing.values() if alarm.listing_day}
+    found = {
+        f"{kind}:{key}": (kind, source, category, day, message)
+        for finding in (_failing(sources, now=now), _late_and_empty(sources, sorted(days), now=now))
+        for kind, key, source, category, day, message in finding
+    }
+    for key, (kind, source, category, day, message) in found.items():
+        if key not in standing or standing[key].message != message:
+            raise_(
+                key, kind=kind, source=source, category=category, listing_day=day, message=message, now=now
+            )
+    _clear([alarm for key, alarm in standing.items() if key not in found], now=now)
+
+
+# Kind, rest of the key, source, category, listing day, message.
+_Finding = tuple[str, str, Source, str, date | None, str]
+
+
+def _failing(sources: Sequence[Source], *, now: datetime) -> Iterator[_Finding]:
+    for source in sources:
+        if source.consecutive_failures < FAILING_TRIES:
+            continue
+        last = source.last_success_at
+        if last is not None and now - last < FAILING_AFTER:
+            continue
+        since = f"since {last.astimezone(UTC):%-d %B %Y, %H:%M} UTC" if last else "yet"
+        message = (
+            f"{source.name} has not answered {since}. Last error: {source.last_error or 'none noted'} "
+            f"Try it by hand: manage.py fetch_papers --source {source.slug}."
+        )
+        yield Alarm.Kind.FAILING, source.slug, source, "", None, message
+
+
+def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: datetime) -> Iterator[_Finding]:
+    lists = [source for source in sources if source.kind in (Source.Kind.ARXIV, Source.Kind.HUGGINGFACE)]
+    today = now.astimezone(UTC).date()
+    batches = {
+        (batch.source_id, batch.category, batch.listing_day): batch
+        for batch in Batch.objects.filter(
+            source__in=lists, listing_day__in=days, fetched_at__isnull=False, is_sample=False
+        )
+    }
+    # A source that was just added has no late lists.
+    was_read: set[Any] = set(
+        Batch.objects.filter(source__in=lists, listing_day__lt=days[0], fetched_at__isnull=False)
+        .values_list("source_id", "category")
+        .distinct()
+    )
+    for source in lists:
+        is_arxiv = source.kind == Source.Kind.ARXIV
+        for day in days:
+            if is_arxiv and calendar.is_expected(day) and now >= datetime.combine(day, ARXIV_LATE_AT):
+                for category in source.categories:
+                    if (source.pk, category, day) not in batches and (source.pk, category) in was_read:
+                        yield _late(source, category, day, by=f"{ARXIV_LATE_AT:%H:%M} UTC")
+            elif not is_arxiv and not calendar.is_weekend(day) and day < today:
+                batch = batches.get((source.pk, "", day))
+                if batch is None and (source.pk, "") in was_read:
+                    yield _late(source, "", day, by="the end of the day")
+                elif batch is not None and batch.settled_at and not batch.declared:
+                    yield _empty(source, day)
+
+
+def _late(source: Source, category: str, day: date, *, by: str) -> _Finding:
+    name = f"{source.name} {category}".rstrip()
+    message = (
+        f"{name}: the list of {day:%A} {day} was not read by {by}. "
+        f"Read it now: manage.py fetch_papers --source {source.slug} --date {day}."
+    )
+    return Alarm.Kind.LATE, f"{source.slug}:{category}:{day}", source, category, day, message
+
+
+def _empty(source: Source, day: date) -> _Finding:
+    message = (
+        f"{source.name}: {day:%A} {day} is over and its list is empty: a holiday, or trouble at the source. "
+        f"Read it again: manage.py fetch_papers --source {source.slug} --date {day}."
+    )
+    return Alarm.Kind.EMPTY, f"{source.slug}::{day}", source, "", day, message
