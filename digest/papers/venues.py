@@ -8,6 +8,7 @@ and what is a report on a contest is left out.
 
 import re
 from collections.abc import Iterator
+from itertools import islice
 
 
 def _words(text: str) -> frozenset[str]:
@@ -15,6 +16,8 @@ def _words(text: str) -> frozenset[str]:
 
 
 _LONGEST = 200
+_LONGEST_SENTENCE = 500
+_MOST_CUES = 5
 _LONG = 60  # longer names of well-known conferences are said short
 
 
@@ -78,10 +81,10 @@ _CUE = re.compile(
 
 def _announced(sentence: str) -> str:
     """The venue of "12 pages, accepted for publication as a full paper at …"."""
-    for cue in _CUE.finditer(sentence):
+    for cue in islice(_CUE.finditer(sentence), _MOST_CUES):
         if _NOT_THERE.search(sentence, 0, cue.start()):
             return ""
-        rest = sentence[cue.end() :]
+        rest = sentence[cue.end() : cue.end() + _LONGEST_SENTENCE]
         if name := _named(_without_filler(rest)):
             return name
         # "ICML 2026 (accepted)"
@@ -152,7 +155,7 @@ def _is_remark(word: str) -> bool:
 
 # What may stand behind a name, and is none of it.
 _BEHIND = re.compile(
-    r"[\s,:(\[–—-]*(?:(?<!\w)\d{1,3}\s*(?:\+\s*\d+\s*)?-?(?:pages?|pgs?|pp|figures?|figs?|tables?"
+    r"[\s,:(\[–—-]{0,4}(?:(?<!\w)\d{1,3}\s*(?:\+\s*\d+\s*)?-?(?:pages?|pgs?|pp|figures?|figs?|tables?"
     r"|algorithms?|main|equations|content)\b"
     r"|\bpages?:?\s+\d|\bpp\.|\bto be (?:published|presented|held)|\b(?:which|that|where)\s|\bheld (?:in"
     r"|at|on)\b|\bon (?:january|february|march|april|may|june|july|august|september|october|november"
@@ -267,9 +270,10 @@ def _is_place(name: str) -> bool:
     return _is_titled(name) and not re.match(r"[A-Z]\.", name)
 
 
-_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Spring|Summer|Fall|Autumn|Winter|In|At|Since|Version)"
+_MONTHS = r"(?:Jan|Feb|Mar|Apr|May|Jun|Jul|Aug|Sep|Oct|Nov|Dec|Spring|Summer|Fall|Autumn|Winter|Since)"
 _ACRONYM_YEAR = re.compile(
-    rf"\b(?P<name>{_ACRONYM})(?:[\s(]+(?:Main|Findings?|Industry|SRW|Demos?|Workshops?|Conference"
+    rf"\b(?P<name>{_ACRONYM})"
+    rf"(?:[\s(]+(?:Main|Findings?|Industry|SRW|Demos?|Workshops?|Conference"
     rf"|Track))*[\s(’‘'-]{{0,2}}(?P<year>{_YEAR})(?!\d)"
     rf"|\b(?!{_MONTHS})(?P<word>[A-Z][a-z]{{4,}})\s?20[0-3]\d(?!\d)"
 )
@@ -322,7 +326,7 @@ def _stated(sentence: str) -> str:
     sentence = _BEHIND.sub("", sentence, count=1) if not sentence[:1].isdigit() else sentence
     parts = [part.strip() for part in re.split(r",\s*(?![^()]*\))", sentence)]
     for at, part in enumerate(parts):
-        part = _BEHIND.sub("", part, count=1)
+        part = _BEHIND.sub("", part[:_LONGEST_SENTENCE], count=1)
         part = _LEADING.sub("", part)
         if not part or _SENTENCE_WORDS.search(part) or len(part) > _LONGEST:
             continue
@@ -385,6 +389,11 @@ def _spelling(name: str) -> str:
     return _SPELLINGS[name.lower()]
 
 
+_IDLE_END = re.compile(
+    r"(?<=\d) (?:papers?|provisionally|early)$|(?<=[Hh]ighlight|[Ss]potlight) [Pp]aper$| \((?:in press|accepted)\)$"
+)
+
+
 def _tidied(name: str) -> str:
     name = re.sub(
         r"(?<=[A-Za-z])\s?[’'‘`]\s?(?:20)?(2[0-9])(?!\d)", r" 20\1", " ".join(name[:_LONGEST].split())
@@ -407,12 +416,7 @@ def _tidied(name: str) -> str:
     name = name.strip(" ,:;.-–—/'‘’*!&@#")
     if name[:1] + name[-1:] in ('""', "“”"):
         name = name[1:-1]
-    name = re.sub(
-        r"(?<=\d) papers?$|(?<=Highlight|Spotlight|spotlight|highlight) [Pp]aper$| \((?:in press"
-        r"|accepted)\)$",
-        "",
-        name,
-    )
+    name = _IDLE_END.sub("", name)
     return _short(" ".join(name.split()))
 
 
