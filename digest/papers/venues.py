@@ -390,7 +390,8 @@ def _spelling(name: str) -> str:
 
 
 _IDLE_END = re.compile(
-    r"(?<=\d) (?:papers?|provisionally|early)$|(?<=[Hh]ighlight|[Ss]potlight) [Pp]aper$| \((?:in press|accepted)\)$"
+    r"(?<=\d) (?:papers?|provisionally|early)$|(?<=[Hh]ighlight|[Ss]potlight) [Pp]aper$"
+    r"| \((?:in press|accepted)\)$"
 )
 
 
