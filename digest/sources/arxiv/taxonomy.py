@@ -4,6 +4,7 @@ Facts as of 2026-06 from arXiv's own taxonomy (https://arxiv.org/category_taxono
 public repository arXiv/arxiv-base). Case matters in codes: `cs.CL`, never `cs.cl`.
 """
 
+import re
 from dataclasses import dataclass
 
 
@@ -246,3 +247,37 @@ def _categories() -> dict[str, Category]:
 
 
 CATEGORIES: dict[str, Category] = _categories()
+
+_ARCHIVES = frozenset(category.archive for category in CATEGORIES.values())
+_BY_LOWER_CASE = {code.lower(): code for code in CATEGORIES}
+# A code that arXiv may add tomorrow; subject classes of other systems (I.2.6, 68T05) do not look like it.
+_LIKE_A_CODE = re.compile(
+    r"(?P<archive>[a-z]{2,10}(?:-[a-z]{2,10})?)\.(?:[A-Z]{2}|[a-z]{2,8}(?:-[a-z]{2,8})?)", re.ASCII
+)
+
+
+def is_category(code: str) -> bool:
+    """Whether this is a category, or could be a new one of an archive that is there."""
+    match = _LIKE_A_CODE.fullmatch(code)
+    return code in CATEGORIES or (match is not None and match["archive"] in _ARCHIVES)
+
+
+def spelled(code: str) -> str:
+    """The code as arXiv's data has it: "CS.cl" → "cs.CL". What is no category is given back as it is."""
+    code = code.strip()
+    return _BY_LOWER_CASE.get(code.lower(), code)
+
+
+def oai_set(code: str) -> str:
+    """The category's set in OAI-PMH: "cs.CL" → "cs:cs:CL", "hep-th" → "physics:hep-th"."""
+    category = CATEGORIES.get(code)
+    archive, _, subject = code.partition(".")
+    group = "physics" if category is not None and category.group == "Physics" else archive
+    return f"{group}:{archive}:{subject}" if subject else f"{group}:{archive}"
+
+
+def of_oai_set(name: str) -> str:
+    """The category of a set: "physics:astro-ph:CO" → "astro-ph.CO". Empty for sets of several categories."""
+    _, _, rest = name.partition(":")
+    code = rest.replace(":", ".")
+    return code if code in CATEGORIES else ""
