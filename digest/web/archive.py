@@ -1,51 +1,83 @@
-"""The public archive: each day's list, and each paper."""
+"""The public archive: each day's list, a hundred papers at a time however long it is."""
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlencode
 
-from django.http import Http404, HttpRequest, HttpResponse
-from django.shortcuts import get_object_or_404, redirect, render
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import render
 from django.utils import timezone
-from django.utils.safestring import SafeString
 from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 
-from digest.matching import explain, recent
-from digest.matching.explain import Reason
-from digest.models import Paper, Sighting, Source
-from digest.papers import days
-from digest.papers.citation import bibtex
-from digest.web import present
-from subscriptions.filters import normal
+from digest.matching import recent
+from digest.models import Paper
+from digest.papers import categories, days
+from digest.web import present, scanned
+from digest.web.seen import revised_on
 from subscriptions.models import Topic
 
 # How much of each paper the reader of a day asked for; "" is the default.
 LENGTHS = {"titles": "Titles", "": "One line", "abstract": "Abstract"}
+# Which of the day's entries; "" is the list of papers with a few of the others below it.
+SHOWN = ("", "code", "posts", "updated")
+PAGE = 100
+PAGE_OF_ABSTRACTS = 40  # so that a page stays under 300 kB
+OTHERS_AT_ONCE = 20  # posts and revisions beside the papers
 TOPICS_OF_A_DAY = 10
-_AUTHORS_AT_ONCE = 30
+CATEGORIES_OF_A_DAY = 12
 
 
 @dataclass(frozen=True)
-class Event:
-    """One line of a paper's history: what happened, where, with which numbers."""
+class Asked:
+    """What of a day somebody asked to see. Whatever stands in the address, it is something that there is."""
 
-    day: date
-    what: str
-    where: str
-    numbers: str
-    url: str = ""
+    length: str = ""
+    show: str = ""
+    category: str = ""
+    page: int = 1
+
+    @classmethod
+    def by(cls, query: QueryDict) -> "Asked":
+        length, page = query.get("length", ""), query.get("page", "")
+        show = "code" if query.get("code") == "1" else query.get("show", "")
+        category = query.get("category", "")
+        return cls(
+            length if length in LENGTHS else "",
+            show if show in SHOWN else "",
+            category if category in categories.KNOWN else "",
+            int(page) if page.isdecimal() and len(page) < 7 and int(page) else 1,
+        )
+
+    def query(self, **changes: Any) -> str:
+        """The same with these changes, as an address from its question mark on; at the top of the list."""
+        other = replace(self, **{"page": 1, **changes})
+        parts = {
+            "length": other.length,
+            "show": "" if other.show == "code" else other.show,
+            "code": "1" if other.show == "code" else "",
+            "category": other.category,
+            "page": "" if other.page == 1 else str(other.page),
+        }
+        return "?" + urlencode({name: value for name, value in parts.items() if value})
 
 
 @dataclass(frozen=True)
-class Point:
-    """One sighting in the drawing of votes; places in whole percent."""
+class Listed:
+    """One entry of a day, before it is known whether the page shows it."""
 
-    x: int
-    y: int
-    votes: int
-    side: str  # class: on which side of the point its number stands
+    pk: int
+    kind: str
+    categories: tuple[str, ...]
+    has_code: bool
+
+    @property
+    def is_media(self) -> bool:
+        return self.kind != Paper.Kind.PAPER
 
 
 @require_safe
@@ -68,34 +100,68 @@ def day(request: HttpRequest, day: date) -> HttpResponse:
 
 def _day_page(request: HttpRequest, day: date) -> HttpResponse:
     now = timezone.now()
-    everything = list(days.papers_of(day))
-    readings = days.readings(day)
-    before, after = days.neighbours(day)
-    length = request.GET.get("length", "")
-    length = length if length in LENGTHS else ""
-    with_code = [paper for paper in everything if present.web_link(paper.code_url)]
-    code_only = request.GET.get("code") == "1"
-    papers = with_code if code_only else everything
-    last_days = days.last_days(until=max(day, _window_end(day)))
-    keep_length = {"titles": "brief", "abstract": "story"}.get(length)
-    entries = present.entries(papers, keep_length=keep_length)
-    read_at = max((one.batch.fetched_at for one in readings if one.batch.fetched_at), default=None)
+    asked = Asked.by(request.GET)
+    listed = _listed(day)
+    papers = [one for one in listed if not one.is_media]
+    media = [one.pk for one in listed if one.is_media]
+    revised = revised_on(day)
+    with_code = [one for one in papers if one.has_code]
+    chosen: Sequence[int] = {
+        "": [one.pk for one in papers],
+        "code": [one.pk for one in with_code],
+        "posts": media,
+        "updated": revised,
+    }[asked.show]
+    if asked.category:
+        names = categories.names(asked.category)
+        inside = {one.pk for one in listed if names & set(one.categories)}
+        chosen = [pk for pk in chosen if pk in inside]
+    size = PAGE_OF_ABSTRACTS if asked.length == "abstract" else PAGE
+    pages = max(1, -(-len(chosen) // size))
+    asked = replace(asked, page=min(asked.page, pages))
+    start = (asked.page - 1) * size
+    is_front = not asked.show and not asked.category and asked.page == 1
+    shown = _entries(chosen[start : start + size], asked, day, now, start=start)
     context = {
         "day": day,
         "title": present.long_day(day),
-        "papers": papers,
-        "number": len(everything),
-        "stories": [entry for entry in entries if entry.length != "brief"],
-        "briefs": [entry for entry in entries if entry.length == "brief"],
-        "briefs_have_few_votes": keep_length is None,
+        "number": len(listed),
+        "papers": len(papers),
+        "media": len(media),
+        "revised": len(revised),
+        "with_code": len(with_code),
+        "chosen": len(chosen),
+        "stories": [entry for entry in shown if entry.length != "brief"],
+        "briefs": [entry for entry in shown if entry.length == "brief"],
+        "briefs_have_few_votes": not asked.length,
         "brief_below": present.BRIEF_BELOW_VOTES,
-        "length": length,
-        "lengths": [(key, name, _query(key, code_only)) for key, name in LENGTHS.items()],
-        "code_only": code_only,
-        "code_number": len(with_code),
-        "code_query": _query(length, True),
-        "all_query": _query(length, False),
-        "readings": readings,
+        "posts": _entries(media[:OTHERS_AT_ONCE], asked, day, now) if is_front else [],
+        "updates": _entries(revised[:OTHERS_AT_ONCE], asked, day, now, brief=True) if is_front else [],
+        "asked": asked,
+        "category_name": categories.name(asked.category) if asked.category else "",
+        "lengths": [(key, name, asked.query(length=key)) for key, name in LENGTHS.items()],
+        "lists": _lists(asked, len(papers), len(with_code), len(media), len(revised)),
+        "pager": _pager(asked, len(chosen), size),
+        "posts_query": asked.query(show="posts"),
+        "updates_query": asked.query(show="updated"),
+        "everything_query": asked.query(show="", category=""),
+        "categories": _categories_of(papers, asked),
+        "is_over": day < now.date(),
+        **_about(day, now),
+    }
+    status = HTTPStatus.OK if listed or context["scanned"] else HTTPStatus.NOT_FOUND
+    return render(request, "web/day.html", context, status=status)
+
+
+def _about(day: date, now: datetime) -> dict[str, Any]:
+    """What stands around the list: the days beside it, what was scanned, topics, late bloomers."""
+    before, after = days.neighbours(day)
+    last_days = days.last_days(until=max(day, _window_end(day)))
+    readings = days.readings(day)
+    read_at = max((one.batch.fetched_at for one in readings if one.batch.fetched_at), default=None)
+    return {
+        "scanned": scanned.by_source(readings, is_over=day < now.date()),
+        "scanned_lists": scanned.lists(readings, now),
         "votes_as_of": present.as_of(read_at, now) if read_at else "",
         "before": (before, present.short_day(before, weekday=True)) if before else None,
         "after": (after, present.short_day(after, weekday=True)) if after else None,
@@ -103,10 +169,82 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
         "bars": _bars(last_days, day),
         "bloomers": days.late_bloomers(day),
         "topics": _topics_of_day(day, now),
-        "is_over": day < now.date(),
     }
-    status = HTTPStatus.OK if everything or readings else HTTPStatus.NOT_FOUND
-    return render(request, "web/day.html", context, status=status)
+
+
+def _listed(day: date) -> list[Listed]:
+    """Everything on the day's list in its order. Without the texts, of which a day has megabytes."""
+    rows = days.papers_of(day).values_list("pk", "kind", "primary_category", "categories", "code_url")
+    return [
+        Listed(pk, kind, tuple(filter(None, (primary, *others))), bool(present.web_link(code)))
+        for pk, kind, primary, others, code in rows
+    ]
+
+
+def _entries(
+    ids: Sequence[int], asked: Asked, day: date, now: datetime, *, start: int = 0, brief: bool = False
+) -> list[present.Entry]:
+    """The papers with these numbers in this order, as long as the reader asked for."""
+    stored = Paper.objects.in_bulk(ids)
+    found = [stored[pk] for pk in ids if pk in stored]
+    length = {"titles": "brief", "abstract": "story"}.get(asked.length)
+    if length is None and (brief or asked.show == "updated"):
+        length = "brief"
+    entries = present.entries(found, keep_length=length, start=start)
+    if length is None:  # what has no votes because nobody votes on it is no brief
+        entries = [replace(one, length="story") if one.is_media else one for one in entries]
+    return present.with_sightings(entries, now, first=day)
+
+
+def _lists(
+    asked: Asked, papers: int, with_code: int, media: int, revised: int
+) -> list[tuple[str, str, bool]]:
+    """The lists of the day that can be chosen: words, address, whether it is the one shown."""
+    lists = [("", f"Papers {papers:,}", True)]
+    lists += [
+        (show, f"{words} {number:,}", bool(number))
+        for show, words, number in (
+            ("code", "Code", with_code),
+            ("posts", "Posts", media),
+            ("updated", "Updated", revised),
+        )
+    ]
+    return [
+        (words, asked.query(show=show, category=""), show == asked.show)
+        for show, words, is_there in lists
+        if is_there or show == asked.show
+    ]
+
+
+def _pager(asked: Asked, number: int, size: int) -> dict[str, Any] | None:
+    """Where in a long list the page stands; None for a list that fits on one."""
+    pages = -(-number // size)
+    if pages < 2:
+        return None
+    return {
+        "first": (asked.page - 1) * size + 1,
+        "last": min(asked.page * size, number),
+        "of": number,
+        "before": asked.query(page=asked.page - 1) if asked.page > 1 else "",
+        "after": asked.query(page=asked.page + 1) if asked.page < pages else "",
+    }
+
+
+def _categories_of(papers: Iterable[Listed], asked: Asked) -> list[dict[str, Any]]:
+    """The categories with the most papers of the day, cross-lists included; of two that are one the first."""
+    counts = Counter(code for one in papers for code in categories.distinct(one.categories))
+    most = max(counts.values(), default=0)
+    return [
+        {
+            "code": code,
+            "name": categories.name(code),
+            "query": asked.query(category=code, show=""),
+            "number": number,
+            "share": round(100 * number / most),
+        }
+        for code, number in counts.most_common(CATEGORIES_OF_A_DAY)
+        if code in categories.KNOWN
+    ]
 
 
 def _window_end(day: date) -> date:
@@ -116,11 +254,6 @@ def _window_end(day: date) -> date:
         return day
     window = days.last_days(until=newest)
     return newest if window and window[0].date <= day else day
-
-
-def _query(length: str, code_only: bool) -> str:
-    parts = [f"length={length}"] if length else []
-    return "?" + "&".join([*parts, *(["code=1"] if code_only else [])])
 
 
 def _bars(last_days: list[days.Day], current: date) -> list[dict[str, Any]]:
@@ -148,138 +281,3 @@ def _topics_of_day(day: date, now: datetime) -> list[present.TopicCount]:
     ]
     found = sorted(((topic, n) for topic, n in counts if n), key=lambda one: (-one[1], one[0].position))
     return present.topic_counts(found[:TOPICS_OF_A_DAY])
-
-
-@require_safe
-@cache_control(public=True, max_age=60)
-@conditional_page
-def paper(request: HttpRequest, public_id: str) -> HttpResponse:
-    """Everything known about one paper. A version number or a merged paper leads to the one page."""
-    found = _find(public_id)
-    if found.canonical is not None:
-        found = found.canonical
-    if found.public_id != public_id:
-        return redirect("paper", public_id=found.public_id, permanent=False)
-    now = timezone.now()
-    sightings = list(found.sightings.select_related("source", "batch").order_by("seen_at", "pk"))
-    last_day = max((one.listing_day for one in sightings), default=found.first_listed_on)
-    rank = days.rank(found, last_day)
-    slugs = {one.source.slug for one in sightings}
-    matched = recent.matching_topics(found, Topic.objects.catalogue(), slugs)
-    page_url = next((one.url for one in reversed(sightings) if one.url), "")
-    authors = [str(name) for name in found.authors]
-    context = {
-        "paper": found,
-        "is_sample": any(one.batch.is_sample for one in sightings),
-        "authors": authors[:_AUTHORS_AT_ONCE],
-        "more_authors": authors[_AUTHORS_AT_ONCE:],
-        "day": last_day,
-        "day_words": present.long_day(last_day),
-        "rank": rank,
-        "arxiv_url": f"https://arxiv.org/abs/{found.arxiv_id}" if found.arxiv_id else "",
-        "pdf_url": f"https://arxiv.org/pdf/{found.arxiv_id}" if found.arxiv_id else "",
-        "own_url": present.web_link(found.url),
-        "code_url": present.web_link(found.code_url),
-        "project_url": present.web_link(found.project_url),
-        "source_url": present.web_link(page_url),
-        "source_name": sightings[-1].source.name if sightings else "",
-        "abstract": _marked_abstract(found, matched),
-        "submitted": present.short_day(found.published_at.date()) if found.published_at else "",
-        "votes_read": present.as_of(found.counted_at, now) if found.counted_at else "",
-        "topics": [{"topic": topic, "why": present.why(reasons)} for topic, reasons in matched],
-        "events": _events(found, sightings),
-        **_votes_chart(sightings),
-        "bibtex": bibtex(found),
-    }
-    return render(request, "web/paper.html", context)
-
-
-def _find(public_id: str) -> Paper:
-    papers = Paper.objects.select_related("canonical")
-    if public_id.startswith("p") and public_id[1:].isdecimal() and len(public_id) < 18:
-        return get_object_or_404(papers, pk=int(public_id[1:]))
-    stem, version, number = public_id.rpartition("v")
-    arxiv_id = stem if version and number.isdecimal() and stem[-1:].isdecimal() else public_id
-    if "\x00" in arxiv_id:
-        raise Http404
-    return get_object_or_404(papers, arxiv_id=arxiv_id)
-
-
-def _marked_abstract(paper: Paper, matched: list[tuple[Topic, list[Reason]]]) -> SafeString:
-    spans = [
-        span
-        for topic, _ in matched
-        for span in explain.spans(recent.parsed(topic.filter.canonical), paper.abstract, field="abstract")
-    ]
-    return present.marked(paper.abstract, normal.merged(spans))
-
-
-def _events(paper: Paper, sightings: list[Sighting]) -> list[Event]:
-    """What happened to the paper, newest first: one line for each listing day of a source."""
-    last: dict[tuple[date, int], Sighting] = {(one.listing_day, one.source_id): one for one in sightings}
-    first_days = {
-        one.source_id: one.listing_day
-        for one in sorted(sightings, key=lambda one: one.listing_day, reverse=True)
-    }
-    events = [
-        Event(
-            day,
-            "First listed" if first_days[source_id] == day else "Listed again",
-            one.source.name,
-            _numbers(one),
-            present.web_link(one.url),
-        )
-        for (day, source_id), one in last.items()
-    ]
-    if paper.published_at:
-        where = "arXiv" if paper.arxiv_id else ""
-        events.append(Event(paper.published_at.date(), "Submitted" if where else "Published", where, ""))
-    return sorted(events, key=lambda event: (event.day, event.what != "Submitted"), reverse=True)
-
-
-def _numbers(one: Sighting) -> str:
-    parts = []
-    if one.votes is not None:
-        parts.append(present.counted(one.votes, "vote"))
-    if one.comments is not None:
-        parts.append(present.counted(one.comments, "comment"))
-    if one.stars is not None:
-        parts.append(f"code with {present.counted(one.stars, 'star')}")
-    return ", ".join(parts)
-
-
-def _votes_chart(sightings: list[Sighting]) -> dict[str, Any]:
-    """Votes by day where at least two days are known: points, joined by dots, from zero to a round number."""
-    by_day = {one.seen_at.date(): one for one in sightings if one.votes is not None}
-    if len(by_day) < 2 or sightings[0].source.kind != Source.Kind.HUGGINGFACE:
-        return {}
-    seen = [by_day[day] for day in sorted(by_day)]
-    first, last = seen[0].seen_at.date(), seen[-1].seen_at.date()
-    gained = (seen[-1].votes or 0) - (seen[0].votes or 0)
-    top = _round_top(max(one.votes or 0 for one in seen))
-    span = (last - first).days
-    points = []
-    for place, one in enumerate(seen):
-        x = 10 + round(80 * (one.seen_at.date() - first).days / span)
-        side = "after" if place == 0 else "before" if place == len(seen) - 1 else ""
-        points.append(Point(x, round(100 * (one.votes or 0) / top), one.votes or 0, side))
-    return {
-        "points": points,
-        "join": "M" + "L".join(f"{point.x} {100 - point.y}" for point in points),
-        "top": top,
-        "half": top // 2,
-        "gained": gained,
-        "span_words": present.counted(span, "day"),
-        "span_ticks": [(10, present.short_day(first)), (90, present.short_day(last))],
-        "chart_label": "Votes: "
-        + ", ".join(f"{one.votes} on {present.short_day(one.seen_at.date())}" for one in seen),
-    }
-
-
-def _round_top(most: int) -> int:
-    """The next even round number, so that half of it is whole."""
-    step = 10 ** max(len(str(most)) - 1, 1)
-    for top in (step, 2 * step, 4 * step, 6 * step, 8 * step, 10 * step):
-        if most <= top:
-            return top
-    return 10 * step

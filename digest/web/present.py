@@ -1,9 +1,9 @@
 """How a paper stands on a page: which of three lengths, its by-line, its one sentence, its facts in words."""
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, date, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from urllib.parse import urlsplit
 
 from django.utils.html import escape, format_html
@@ -11,6 +11,9 @@ from django.utils.safestring import SafeString, mark_safe
 
 from digest.matching.explain import Reason
 from digest.models import Paper
+from digest.papers.gist import best_sentence
+from digest.papers.glance import shortened, web_link
+from digest.web.seen import NOTHING_SEEN, Seen, discussed, seen
 from subscriptions.models import Topic
 
 GIST_MAX_CHARACTERS = 320
@@ -18,10 +21,27 @@ BRIEF_BELOW_VOTES = 10
 LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the second
 _STORIES_AT_LEAST = 3  # on a slow day, too, the first few get their sentence
 
-# A sentence ends with . ? or ! before a blank and a capital or digit, but not after "e.g." or an initial.
-_SENTENCE_END = re.compile(
-    r"(?<!\be\.g)(?<!\bi\.e)(?<!\bal)(?<!\bvs)(?<!\bFig)(?<!\b[A-Z])[.?!](?=\s+[\dA-Z“\"(])"
-)
+LONGEST_ABSTRACT = 3_000  # characters in a list; the paper's own page has all of it
+
+
+@dataclass(frozen=True)
+class Label:
+    """A word with a border after a title; `look` is the modifier of its class."""
+
+    words: str
+    look: str = ""
+
+
+@dataclass(frozen=True)
+class When:
+    """A moment in words: how long ago, and in full for the title of the element."""
+
+    at: datetime
+    ago: str
+
+    @property
+    def full(self) -> str:
+        return full_moment(self.at)
 
 
 @dataclass(frozen=True)
@@ -37,6 +57,9 @@ class Entry:
     place: int = 0  # from 1, in the whole list
     why: Sequence["Why"] = field(default=())
     marked_abstract: str = ""  # the abstract as safe HTML with marks, where a filter found the paper
+    seen: Seen = NOTHING_SEEN
+    when: When | None = None  # publication
+    discussed: int = 0  # posts that link to it
 
     @property
     def names(self) -> str:
@@ -51,9 +74,43 @@ class Entry:
         return web_link(self.paper.code_url)
 
     @property
+    def host(self) -> str:
+        """Whose page the paper's address is, in words."""
+        return host(self.paper.url)
+
+    @property
     def has_more(self) -> bool:
         """Whether the abstract says more than the sentence that is shown anyway."""
         return bool(self.paper.abstract) and self.paper.abstract != self.gist
+
+    @property
+    def abstract(self) -> str:
+        return shortened(self.paper.abstract, LONGEST_ABSTRACT)
+
+    @property
+    def labels(self) -> list[Label]:
+        """Withdrawn, what kind it is, and as what it was announced."""
+        found = [Label("Withdrawn", "label--bad")] if self.paper.withdrawn_at else []
+        if self.is_media:
+            found.append(Label(self.paper.get_kind_display().capitalize(), "label--kind"))
+        match self.seen.announced:
+            case "new":
+                found.append(Label("New", "label--new"))
+            case "cross":
+                found.append(Label("Cross-listed"))
+            case "replace" | "replace-cross":
+                version = f" to v{self.seen.version}" if self.seen.version else ""
+                found.append(Label(f"Updated{version}"))
+        return found
+
+    @property
+    def is_media(self) -> bool:
+        return self.paper.kind != Paper.Kind.PAPER
+
+    @property
+    def source(self) -> str:
+        """Who gives a post, or a paper that no list of papers has; papers else speak for themselves."""
+        return self.seen.sources[0] if self.seen.sources and self.is_media else ""
 
 
 @dataclass(frozen=True)
@@ -103,26 +160,48 @@ def _widest(words: Mapping[str, str]) -> tuple[str, ...]:
     )
 
 
-def entries(papers: Sequence[Paper], *, keep_length: str | None = None) -> list[Entry]:
+def entries(
+    papers: Sequence[Paper], *, keep_length: str | None = None, start: int = 0, most: int | None = None
+) -> list[Entry]:
     """The papers, in the order given (by votes), each with the length that its votes earn.
 
     One lead at most: a first paper with 1.5 times the votes of the second. Papers under 10 votes are briefs.
+    Of a later page: `start` papers stand before it, and `most` are the votes of the very first.
     """
     votes = [paper.votes or 0 for paper in papers]
-    most = max(votes, default=0)
+    most = max(votes, default=0) if most is None else most
     result = []
     for index, paper in enumerate(papers):
+        place = start + index
         if keep_length:
             length = keep_length
-        elif index == 0 and votes[0] >= BRIEF_BELOW_VOTES and votes[0] >= LEAD_RATIO * (votes[1:2] or [0])[0]:
+        elif place == 0 and votes[0] >= BRIEF_BELOW_VOTES and votes[0] >= LEAD_RATIO * (votes[1:2] or [0])[0]:
             length = "lead"
-        elif votes[index] < BRIEF_BELOW_VOTES and index >= _STORIES_AT_LEAST:
+        elif votes[index] < BRIEF_BELOW_VOTES and place >= _STORIES_AT_LEAST:
             length = "brief"
         else:
             length = "story"
         share = round(100 * votes[index] / most) if most else 0
-        result.append(Entry(paper, length, share, index + 1))
+        result.append(Entry(paper, length, share, place + 1))
     return result
+
+
+def with_sightings(
+    entries: Iterable[Entry], now: datetime, *, first: date, last: date | None = None
+) -> list[Entry]:
+    """The entries with what was said of them on these days: labels, sources, ages. Four queries."""
+    entries = list(entries)
+    ids = [entry.paper.pk for entry in entries]
+    said, posts = seen(ids, first=first, last=last), discussed(ids)
+    return [
+        replace(
+            entry,
+            seen=said.get(entry.paper.pk, NOTHING_SEEN),
+            when=when(entry.paper.published_at, now),
+            discussed=posts[entry.paper.pk],
+        )
+        for entry in entries
+    ]
 
 
 def byline(authors: Sequence[object], *, shown: int = 3) -> str:
@@ -134,20 +213,15 @@ def byline(authors: Sequence[object], *, shown: int = 3) -> str:
 
 
 def gist(paper: Paper) -> str:
-    """One sentence on the paper: the source's summary where there is one, else how the abstract begins."""
+    """One sentence on the paper: the source's summary where there is one, else the abstract's best."""
     if paper.summary:
         return shortened(paper.summary, GIST_MAX_CHARACTERS)
-    end = _SENTENCE_END.search(paper.abstract, 40)
-    return shortened(paper.abstract[: end.end()] if end else paper.abstract, GIST_MAX_CHARACTERS)
+    return _best_sentence(paper.title, paper.abstract)
 
 
-def shortened(text: str, limit: int) -> str:
-    """The text in at most `limit` characters, cut at a word and marked with an ellipsis."""
-    text = text.strip()
-    if len(text) <= limit:
-        return text
-    kept, blank, _ = text[:limit].rpartition(" ")
-    return (kept if blank and len(kept) > limit / 2 else text[: limit - 1]).rstrip(" ,;:.") + "…"
+@lru_cache(maxsize=4096)
+def _best_sentence(title: str, abstract: str) -> str:
+    return best_sentence(title, abstract, limit=GIST_MAX_CHARACTERS)
 
 
 def counted(number: int, singular: str, plural: str = "") -> str:
@@ -181,13 +255,34 @@ def as_of(moment: datetime, now: datetime) -> str:
     return clock if moment.date() == now.astimezone(UTC).date() else f"{short_day(moment.date())}, {clock}"
 
 
-def web_link(url: str) -> str:
-    """The address if it is one of the web, else nothing: a source could send `javascript:`."""
-    try:
-        parts = urlsplit(url)
-    except ValueError:
-        return ""
-    return url if parts.scheme in ("http", "https") and parts.netloc else ""
+def full_moment(moment: datetime) -> str:
+    """ "Friday 21 August 2026, 10:12 UTC"."""
+    moment = moment.astimezone(UTC)
+    return f"{long_day(moment.date())}, {moment:%H:%M} UTC"
+
+
+def ago(moment: datetime, now: datetime) -> str:
+    """ "3 hours ago", "12 days ago", "2 years ago": cut, never rounded up. "just now" for what lies ahead."""
+    age = max(now - moment, timedelta())
+    seconds, days = int(age.total_seconds()), age.days
+    if seconds < 60:
+        return "just now"
+    if seconds < 3600:
+        return f"{counted(seconds // 60, 'minute')} ago"
+    if seconds < 86400:
+        return f"{counted(seconds // 3600, 'hour')} ago"
+    if days < 60:
+        return f"{counted(days, 'day')} ago"
+    return f"{counted(days // 30, 'month')} ago" if days < 730 else f"{counted(days // 365, 'year')} ago"
+
+
+def when(moment: datetime | None, now: datetime) -> When | None:
+    return When(moment, ago(moment, now)) if moment else None
+
+
+def host(url: str) -> str:
+    """ "huggingface.co" of an address of the web, without "www."; empty for any other."""
+    return (urlsplit(url).hostname or "").removeprefix("www.") if web_link(url) else ""
 
 
 def a_day(number: float) -> str:

@@ -4,7 +4,7 @@ from datetime import date
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from digest.web import archive, filters, own, preview, topics
+from digest.web import archive, filters, own, paper, preview, topics
 
 FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
 
@@ -29,7 +29,7 @@ register_converter(DayConverter, "day")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("papers/", archive.latest, name="papers"),
     path("papers/<day:day>/", archive.day, name="papers-day"),
-    path("paper/<path:public_id>/", archive.paper, name="paper"),
+    path("paper/<path:public_id>/", paper.paper, name="paper"),
     path("topics/", topics.catalogue, name="topics"),
     path("topics/<slug:slug>/", topics.topic, name="topic"),
     path("digest/<str:token>/", own.digest, name="own-digest"),
