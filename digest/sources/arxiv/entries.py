@@ -95,9 +95,7 @@ def once_each(records: Iterable[PaperRecord], notes: list[str]) -> tuple[PaperRe
     found: dict[str, PaperRecord] = {}
     for record in records:
         if first := found.get(record.arxiv_id):
-            notes.append(
-                f"Entry {record.position} is about {record.arxiv_id}, like entry {first.position}, which counts."
-            )
+            notes.append(f"Entry {record.position} repeats {record.arxiv_id}; entry {first.position} counts.")
         else:
             found[record.arxiv_id] = record
     return tuple(found.values())

@@ -60,7 +60,7 @@ _STRAY = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """`root` is without its entries. `problem` is a sentence's end, such as "its XML breaks at line 3, …"."""
+    """`root` still holds its entries. `problem` is a sentence's end, such as "its XML breaks at line 3, …"."""
 
     root: Element
     entries: tuple[Element, ...]
@@ -76,7 +76,7 @@ def read(body: bytes, *, entries: Collection[str], at_most: int) -> Document:
     if len(body) > LARGEST:
         raise NotAList(f"too large to be a list ({len(body):,} bytes; {LARGEST:,} are read)")
     text, notes = _characters(body, entries)
-    path: list[Element] = []
+    depth = 0
     root: Element | None = None
     found: list[Element] = []
     entry: Element | None = None
@@ -86,25 +86,24 @@ def read(body: bytes, *, entries: Collection[str], at_most: int) -> Document:
         for event, element in iterparse(_Pieces(text), events=("start", "end"), forbid_dtd=True):
             if event == "start":
                 root = element if root is None else root
-                path.append(element)
+                depth += 1
                 elements += 1
-                if len(path) > DEEPEST:
+                if depth > DEEPEST:
                     problem = f"its elements stand more than {DEEPEST} deep in each other"
                     break
                 if elements > MOST_ELEMENTS:
                     problem = f"it has more than {MOST_ELEMENTS:,} elements"
                     break
-                if entry is None and len(path) > 1 and local_name(element) in entries:
+                if entry is None and depth > 1 and local_name(element) in entries:
                     entry = element
                 continue
-            path.pop()
+            depth -= 1
             if entry is not None and element is entry:
                 if len(found) == at_most:
                     problem = f"it has more than {at_most:,} entries"
                     break
                 found.append(entry)
                 entry = None
-                del path[-1][-1]
     except ParseError as error:
         line, column = error.position
         problem = f"its XML breaks at line {line}, column {column} ({str(error).partition(':')[0]})"
