@@ -10,6 +10,7 @@ to mend it.
 Waits too long for a task are not slept: SourceError carries `retry_at`, for the source's row to carry.
 """
 
+import copy
 import http.client
 import io
 import json
@@ -71,13 +72,22 @@ logger = logging.getLogger(__name__)
 class SourceError(Exception):
     """A source could not be read. The message says what happened, where, and how to mend it.
 
-    `status` is the HTTP status, where one came; `retry_at` when the source itself said to come again.
+    `status` is the HTTP status and `body` what came with it, where an answer came; `retry_at` when the source
+    itself said to come again.
     """
 
-    def __init__(self, message: str, *, status: int | None = None, retry_at: datetime | None = None) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        status: int | None = None,
+        retry_at: datetime | None = None,
+        body: bytes = b"",
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.retry_at = retry_at
+        self.body = body
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -185,6 +195,12 @@ class Client:
         """For a service that starts: one attempt of at most 5 s in all, name look-up included."""
         return cls(attempts=1, total_seconds=START_SECONDS, budget_seconds=START_SECONDS)
 
+    def taking(self, turn: Callable[[], AbstractContextManager[None]]) -> "Client":
+        """This client, its budget and its connections, waiting for a turn before each attempt."""
+        one = copy.copy(self)
+        one._turn = turn
+        return one
+
     def get(
         self,
         url: str,
@@ -257,7 +273,7 @@ class Client:
                     )
                 problem, status = f"it answered {_status_line(response, got.body)}", response.status_code
                 if status not in RETRIED:
-                    raise _failure(request, problem, cure=self._cure(status), status=status)
+                    raise _failure(request, problem, cure=self._cure(status), status=status, body=got.body)
                 asked = asked_wait(response.headers, now=self._now())
             self._wait(request, attempt, problem, status, asked)
         raise AssertionError("unreachable: the last attempt returns or raises")
@@ -726,6 +742,7 @@ def _failure(
     cure: str,
     status: int | None = None,
     retry_at: datetime | None = None,
+    body: bytes = b"",
 ) -> SourceError:
     parts = urlsplit(str(request.url))
     host = parts.netloc.rpartition("@")[2]  # never a password in a message
@@ -735,6 +752,7 @@ def _failure(
         f"{host} gave no {gave}: {problem} ({request.method} {address}). {cure}",
         status=status,
         retry_at=retry_at,
+        body=body,
     )
 
 

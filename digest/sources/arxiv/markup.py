@@ -60,7 +60,7 @@ _STRAY = re.compile(
 
 @dataclass(frozen=True, kw_only=True)
 class Document:
-    """`root` still holds its entries. `problem` is a sentence's end, such as "its XML breaks at line 3, …"."""
+    """`root` still holds its entries. `problem` ends a sentence, such as "its XML breaks at line 3, …"."""
 
     root: Element
     entries: tuple[Element, ...]

@@ -1,0 +1,137 @@
+"""One request at a time, and not too often, for services that count all machines of an installation as one.
+
+arXiv asks for one request every three seconds over one connection. Workers are many processes, there may be
+two deployments on one database, and Redis may be flushed at any moment; so the clock is a PostgreSQL row
+(`UpstreamClock`) under a session-wide advisory lock, on a database connection of its own:
+
+- the lock is held while the request runs: never two at once;
+- the row says when the last one started, by the database's clock, and is committed before it starts: the next
+  one keeps its distance even when this process is killed, whose lock PostgreSQL frees with its connection;
+- `closed_until` says that the service wants to be left alone, whoever was told so.
+
+The distance holds for servers on this machine too, so that a test sees what arXiv would see. A pooler between
+us and PostgreSQL must work by session: by transaction it would hand the lock to others.
+"""
+
+import logging
+import time
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime, timedelta
+
+from django.db import OperationalError, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import errors
+
+from digest.models import UpstreamClock
+from digest.sources.http import SourceError
+
+# The tenth is for the way there: two requests that start three seconds apart may arrive nearer to each other.
+SECONDS = 3.1
+LONGEST_WAIT_SECONDS = 90.0  # a request of another process, and those that were waiting before us
+RETRY_AFTER = timedelta(minutes=2)
+
+_LOCKS = 0x70617065  # "pape", the first half of the advisory lock; the second is the clock's name
+
+logger = logging.getLogger(__name__)
+
+
+@contextmanager
+def turn(
+    name: str,
+    *,
+    seconds: float | None = None,
+    longest_wait_seconds: float = LONGEST_WAIT_SECONDS,
+    heeding: Sequence[str] = (),
+    sleep: Callable[[float], None] = time.sleep,
+) -> Iterator[None]:
+    """Wait for our turn with a service, and hold it while the block runs.
+
+    Blocks of one name never run at the same time and start at least `seconds` apart (SECONDS), in all
+    processes that use this database. Raises SourceError with `retry_at` where the clock, or one of those in
+    `heeding`, is closed, or where the turn does not come within `longest_wait_seconds`.
+    """
+    own = connections["default"].copy()
+    with closing(own):
+        _lock(own, name, longest_wait_seconds)
+        # Closing the connection frees the lock, whatever happens; so does the death of this process.
+        while (wait := _seconds_left(own, name, heeding, SECONDS if seconds is None else seconds)) > 0:
+            sleep(wait)
+        with own.cursor() as cursor:
+            cursor.execute(
+                f"INSERT INTO {_TABLE} (name, started_at, reason) VALUES (%s, clock_timestamp(), '')"
+                " ON CONFLICT (name) DO UPDATE SET started_at = clock_timestamp()",
+                [name],
+            )
+        yield
+
+
+def close(name: str, *, until: datetime, reason: str) -> None:
+    """Let nobody ask before `until`; an earlier end than the one that stands changes nothing."""
+    row, is_new = UpstreamClock.objects.get_or_create(
+        name=name, defaults={"started_at": _LONG_AGO, "closed_until": until, "reason": reason}
+    )
+    if not is_new and (row.closed_until is None or row.closed_until <= until):
+        UpstreamClock.objects.filter(name=name).update(closed_until=until, reason=reason)
+    logger.warning("%s is left alone until %s: %s", name, until, reason)
+
+
+def reopen(name: str) -> None:
+    """The service answers again: forget that it was closed, and why."""
+    UpstreamClock.objects.filter(name=name, closed_until__isnull=False).update(closed_until=None, reason="")
+
+
+def closing_of(name: str) -> UpstreamClock | None:
+    """The row of a clock that was closed and has not been opened by an answer since; maybe it is over."""
+    return UpstreamClock.objects.filter(name=name, closed_until__isnull=False).first()
+
+
+_TABLE = UpstreamClock._meta.db_table
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
+
+
+def _lock(own: BaseDatabaseWrapper, name: str, longest_wait_seconds: float) -> None:
+    with own.cursor() as cursor:
+        cursor.execute(
+            "SELECT set_config('lock_timeout', %s, false)", [f"{longest_wait_seconds * 1000:.0f}ms"]
+        )
+        try:
+            cursor.execute("SELECT pg_advisory_lock(%s, %s)", [_LOCKS, _signed(zlib.crc32(name.encode()))])
+        except OperationalError as error:
+            if not isinstance(error.__cause__, errors.LockNotAvailable):
+                raise
+            cursor.execute("SELECT clock_timestamp()")
+            retry_at = cursor.fetchone()[0] + RETRY_AFTER
+            raise SourceError(
+                f"{name} was busy for {longest_wait_seconds:g} s with other requests of this installation, "
+                f"which asks one after the other. Paperboy tries again at {retry_at:%H:%M:%S} UTC.",
+                retry_at=retry_at,
+            ) from error
+
+
+def _seconds_left(own: BaseDatabaseWrapper, name: str, heeding: Sequence[str], seconds: float) -> float:
+    """How long until the next request may start; raises SourceError where the clock is closed."""
+    with own.cursor() as cursor:
+        cursor.execute(
+            f"SELECT name, clock_timestamp(), started_at, closed_until, reason FROM {_TABLE}"
+            " WHERE name = ANY(%s)",
+            [[name, *heeding]],
+        )
+        rows = cursor.fetchall()
+    left = 0.0
+    for row_name, now, started_at, closed_until, reason in rows:
+        if closed_until is not None and closed_until > now:
+            raise SourceError(
+                f"{row_name} is not asked before {closed_until.astimezone(UTC):%Y-%m-%d %H:%M} UTC. {reason}",
+                retry_at=closed_until,
+            )
+        if row_name == name:
+            # A start in the future is a clock that was set back: nobody waits for hours because of it.
+            left = min(seconds - (now - started_at).total_seconds(), seconds)
+    return left
+
+
+def _signed(number: int) -> int:
+    """Advisory locks are named by two signed integers of 32 bits."""
+    return number - 2**32 if number >= 2**31 else number
