@@ -25,10 +25,22 @@ def _names(text: str) -> frozenset[str]:
 
 
 # Nothing below has anything to do in a text without one of these.
-_ANY_MARKUP = re.compile(
-    r"[\\${}^_~]|``|''|--|times|infty|nabla|neq|leq|geq|approx|rac\{|angle|propto|varepsilon|cdot|gg|ll|rightarrow|ceil|floor"
-    r"|text(?:bf|it|tt|sc)|[A-Za-z]'e|'olya|[a-z]\"[aou]"
+_MARKUP_CHARACTER = re.compile(r"[\\${}^_~`\t\f\r\x08\x0b]")
+_MARKUP_WORDS = (
+    *("''", "--", "times", "infty", "nabla", "neq", "leq", "geq", "approx", "angle", "propto", "varepsilon"),
+    *("cdot", "rightarrow", "ceil", "floor", "otimes", "oplus", "subseteq", "forall", "textbf", "textit"),
+    *("texttt", "textsc", "'olya", " % ", " gg ", " ll "),
 )
+_MARKUP_RARE = re.compile(r"[A-Za-z]'e|[a-z]\"[aou]|\d\s?(?:sim|pm)\s?\d|\s(?:%|gg|ll)\s")
+
+
+def _has_markup(text: str) -> bool:
+    return bool(
+        _MARKUP_CHARACTER.search(text)
+        or any(word in text for word in _MARKUP_WORDS)
+        or _MARKUP_RARE.search(text)
+    )
+
 
 # --- what macros mean ---------------------------------------------------------------------------------------
 
@@ -149,7 +161,7 @@ def _symbols() -> dict[str, str]:
 
 def unlatex(text: str) -> str:
     """The text without LaTeX. Blanks are not tidied; addresses (https://…) are left as they are."""
-    if not _ANY_MARKUP.search(text):
+    if not _has_markup(text):
         return text
     text, addresses = _without_addresses(text)
     text = _repaired(text)
@@ -602,6 +614,8 @@ _ATE_BACKSLASH = (
 )
 
 
+_ATE = re.compile(r"[\t\f\r\x08\x0b]| rac\{")
+
 # Fr'echet and Schr"odinger: \' and \" without their backslash, in the middle of a name. "they're" is none.
 _LOST_ACCENT = re.compile(
     r"(?<=[A-Za-z]{2})'(?=e[a-z]{3})|(?<=\bL)'(?=evy)|(?<=\bR)'(?=enyi)|(?<=\bB)'(?=ezier)|(?<=\bP)'(?=olya)|(?<=oincar)'(?=e\b)"
@@ -615,16 +629,22 @@ def _accented(match: re.Match[str]) -> str:
 
 def _repaired(text: str) -> str:
     """Mangled markup as LaTeX again, where there is one way to read it."""
-    for pattern, replacement in _ATE_BACKSLASH:
-        text = pattern.sub(replacement, text)
-    text = _LOST_MACRO.sub(r"\\\1{", text)
-    text = _LOST_COLOUR.sub("{", text)
-    text = re.sub(r"\\(?=\d+\))", "", text)  # "\3) Training", an enumeration
-    text = re.sub(r"\\\$\s?(?=\d)|\\(?=\d)", "\ue002", text)  # \$1.4M, and \1.4M, which was \$1.4M
-    if re.search(r"\\\"[\s.,;:)]|\\\"$", text):  # \"quoted\": string escapes, not diaereses
-        text = text.replace('\\"', '"')
-    text = _LOST_ACCENT.sub(_accented, text)
-    return re.sub(r"(?<=\s)%\s(?=[A-Z])", "", text)  # a comment's sign, its line break gone
+    # Looking for a character costs a hundredth of a pattern that begins with a choice; most texts have none.
+    if _ATE.search(text):
+        for pattern, replacement in _ATE_BACKSLASH:
+            text = pattern.sub(replacement, text)
+    if "{" in text:
+        text = _LOST_MACRO.sub(r"\\\1{", text)
+        text = _LOST_COLOUR.sub("{", text)
+    if "\\" in text:
+        text = re.sub(r"\\(?=\d+\))", "", text)  # "\3) Training", an enumeration
+        text = re.sub(r"\\\$\s?(?=\d)|\\(?=\d)", "\ue002", text)  # \$1.4M, and \1.4M, which was \$1.4M
+        if re.search(r"\\\"[\s.,;:)]|\\\"$", text):  # \"quoted\": string escapes, not diaereses
+            text = text.replace('\\"', '"')
+    if "'" in text or '"' in text:
+        text = _LOST_ACCENT.sub(_accented, text)
+    # A comment's sign, its line break gone.
+    return re.sub(r"(?<=\s)%\s(?=[A-Z])", "", text) if "%" in text else text
 
 
 def _without_ties(text: str) -> str:
@@ -715,21 +735,34 @@ def _greek_words(text: str) -> str:
 
 
 # Symbols' names that are no English words, as a converter leaves them when it takes the backslash.
+_LOST_SYMBOLS = (
+    *("infty", "nabla", "neq", "leq", "geq", "propto", "varepsilon", "langle", "rangle", "rightarrow"),
+    *("Rightarrow", "leftrightarrow", "cdot", "approx", "otimes", "oplus", "subseteq", "forall", "lceil"),
+    *("rceil", "lfloor", "rfloor", "sim", "pm"),  # the last two between numbers only
+)
 _LOST_SYMBOL = re.compile(
-    r"(?<![A-Za-z_.\-/])(infty|nabla|neq|leq|geq|propto|varepsilon|langle|rangle|rightarrow|Rightarrow|leftrightarrow|cdot|approx|otimes|oplus|subseteq|forall|lceil|rceil|lfloor|rfloor)"
+    rf"(?<![A-Za-z_.\-/])({'|'.join(_LOST_SYMBOLS[:-2])})"
     r"(?=$|[\s\d,.;:)\]^=<>*+²³¹⁰-₎-]|[A-Z]{3})"
 )
 _LOST_BETWEEN = re.compile(r"(?<!\S)([A-Za-zα-ωΑ-Ω])\s(gg|ll)\s(?=[A-Za-zα-ωΑ-Ω]{1,4}\b)")
 
 
 def _lost_words(text: str) -> str:
-    text = re.sub(r"(?<=\d)timessim(?=\d)", "×~", text)
-    text = re.sub(r"(?<=[\d)])\s?times(?![a-z])", _times, text)
-    text = re.sub(r"(?<=_[a-z])rightarrow(?=\s)", " →", text)
-    text = re.sub(r"(?<=\d)\s?(rightarrow|sim|pm|approx)\s?(?=\d)", lambda match: _symbols()[match[1]], text)
-    text = _LOST_SYMBOL.sub(lambda match: _symbols()[match[1]], text)
-    text = _LOST_BETWEEN.sub(lambda match: f"{match[1]} {_symbols()[match[2]]} ", text)
-    text = re.sub(r"\btext(?:bf|it|tt|sc) (?=[A-Z])", "", text)
+    if "times" in text:
+        text = re.sub(r"(?<=\d)timessim(?=\d)", "×~", text)
+        text = re.sub(r"(?<=[\d)])\s?times(?![a-z])", _times, text)
+    if any(name in text for name in _LOST_SYMBOLS):
+        text = re.sub(r"(?<=_[a-z])rightarrow(?=\s)", " →", text)
+        text = re.sub(
+            r"(?<=\d)\s?(rightarrow|sim|pm|approx)\s?(?=\d)", lambda match: _symbols()[match[1]], text
+        )
+        text = _LOST_SYMBOL.sub(lambda match: _symbols()[match[1]], text)
+    if "gg" in text or "ll" in text:
+        text = _LOST_BETWEEN.sub(lambda match: f"{match[1]} {_symbols()[match[2]]} ", text)
+    if "text" in text:
+        text = re.sub(r"\btext(?:bf|it|tt|sc) (?=[A-Z])", "", text)
+    if "_" not in text:
+        return text
     return re.sub(
         r"(?<![A-Za-z\d])([A-Z])_([A-Z][a-z]+)(?![a-z])", lambda m: f"{m[1]}_{_greek_words(m[2])}", text
     )
@@ -743,8 +776,11 @@ def _times(match: re.Match[str]) -> str:
 
 
 def _typography(text: str) -> str:
-    text = re.sub(r"``|(?:(?<=[\s(\[])|^)''(?=\w)", "“", text).replace("''", "”")
-    text = re.sub(r"(?<![\w`])`([^`'\n]{1,60})'(?!\w)", r"‘\1’", text)
-    text = re.sub(r"(?<!-)---(?!-)", "—", text)
-    text = re.sub(r"(?<=\d)--(?=\d)|(?<=\w)--(?=\w)|(?<=\s)--(?=\s)", "–", text)
+    if "``" in text or "''" in text:
+        text = re.sub(r"``|(?:(?<=[\s(\[])|^)''(?=\w)", "“", text).replace("''", "”")
+    if "`" in text:
+        text = re.sub(r"(?<![\w`])`([^`'\n]{1,60})'(?!\w)", r"‘\1’", text)
+    if "--" in text:
+        text = re.sub(r"(?<!-)---(?!-)", "—", text)
+        text = re.sub(r"(?<=\d)--(?=\d)|(?<=\w)--(?=\w)|(?<=\s)--(?=\s)", "–", text)
     return text.translate(_UNSHIELD)

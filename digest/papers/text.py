@@ -35,4 +35,5 @@ def _without_invisible(text: str) -> str:
     # \t, \v, \f, \r and backspace may be what a string literal made of \times, \vec, \frac, \rho and \beta.
     if "\x08" in text:
         text = re.sub("\x08(?=eta|ar|oldsymbol|ig|inom|ullet)", r"\\b", text)
-    return _STRAY_JOINER.sub("", _INVISIBLE.sub("", text))
+    text = _INVISIBLE.sub("", text)
+    return _STRAY_JOINER.sub("", text) if "\u200c" in text or "\u200d" in text else text
