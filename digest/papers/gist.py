@@ -165,7 +165,7 @@ def _points(sentence: str, words: frozenset[str]) -> float:
 
 def _topics(words: Iterable[str]) -> set[str]:
     """What a text speaks of: words without the commonest, plurals as singulars; Chinese in pairs of signs."""
-    found = set()
+    found: set[str] = set()
     for word in words:
         if word in _COMMON:
             continue
