@@ -9,15 +9,16 @@ import bisect
 import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import lxml.html
 from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
 
-from digest.editions import cards, digests, wording
+from digest.editions import cards, digests, prose, wording
 from digest.editions.cards import Piece, in_html, in_text
-from digest.models import Card, Digest, Edition, EditionMatch, Shell
+from digest.models import Card, Digest, Edition, EditionMatch, EditionPaper, Paper, Shell
 from subscriptions import tokens
 from subscriptions.mail import message
 from subscriptions.mail.letters import Letter, Recipient
@@ -40,6 +41,9 @@ class Assembler:
         self._looks: dict[tuple[str, str], _Look] = {}
         self._votes: dict[int, int | None] = {}
         self._positions: dict[int, int] = {}
+        self._places: dict[int, int] = {}
+        self._joined: set[int] = set()
+        self._media: set[int] = set()
         self._matches: dict[int, tuple[Hits, str]] = {}
         self._topics: dict[int, Topic] = {}
         # Reasons in words, by language, filter and paper: thousands of readers share a filter.
@@ -86,9 +90,7 @@ class Assembler:
         wanted = list(wanted)
         papers = {pk for digest in wanted for pk in digests.papers_of(digest)}
         if not papers <= self._positions.keys():
-            rows = self._edition.edition_papers.values_list("paper_id", "votes", "position")
-            for paper_id, votes, position in rows:
-                self._votes[paper_id], self._positions[paper_id] = votes, position
+            self._look_up_papers()
         by_look: dict[tuple[str, str], set[int]] = {}
         for digest in wanted:
             by_look.setdefault((digest.language, digest.length), set()).update(digests.papers_of(digest))
@@ -97,6 +99,20 @@ class Assembler:
         sections = [section for digest in wanted for section in digest.sections]
         self._bring_matches({section["filter"] for section in sections})
         self._bring_topics({section["topic"]: section["filter"] for section in sections})
+
+    def _look_up_papers(self) -> None:
+        rows = self._edition.edition_papers.order_by("position").values_list(
+            "paper_id", "votes", "position", "announced", "folded_in", "paper__kind"
+        )
+        self._places.clear()
+        for paper_id, votes, position, announced, folded_in, kind in rows:
+            self._votes[paper_id], self._positions[paper_id] = votes, position
+            if folded_in:
+                self._joined.add(paper_id)
+            elif announced != EditionPaper.Announced.UPDATED:
+                self._places[paper_id] = len(self._places) + 1
+            if kind != Paper.Kind.PAPER:
+                self._media.add(paper_id)
 
     def _look(self, language: str, length: str) -> "_Look":
         key = (language, length)
@@ -140,11 +156,16 @@ class Assembler:
         ids = {section["topic"] for section in digest.sections}
         return wording.Known(
             kind=self._edition.kind,
-            total=look.total,
-            lines=look.lines,
+            total=look.facts["total"],
+            account=look.facts.get("account", ""),
+            counted=look.facts.get("counted", ""),
+            lines=look.facts["lines"],
             titles=look.titles,
             votes=self._votes,
             positions=self._positions,
+            places=self._places,
+            joined=self._joined,
+            media=self._media,
             topics={pk: _name(self._topics[pk], digest.language) for pk in ids},
             hits=lambda pk: self._matches.get(pk, _NOTHING)[0],
             why=functools.partial(self._why, digest.language),
@@ -241,15 +262,13 @@ class _Look:
     """A shell and its cards: everything that is the same for readers of one language and length."""
 
     shell: Shell
-    total: int
-    lines: list[str]
+    facts: dict[str, Any]  # of account.facts
     titles: dict[int, str] = field(default_factory=dict)
     _cards: dict[tuple[int, str], _Card] = field(default_factory=dict)
 
     @classmethod
     def of(cls, shell: Shell) -> "_Look":
-        facts = shell.pieces["facts"]
-        return cls(shell, facts["total"], facts["lines"])
+        return cls(shell, shell.pieces["facts"])
 
     def __post_init__(self) -> None:
         self._html = {name: Piece(stored) for name, stored in self.shell.pieces["html"].items()}
@@ -325,7 +344,7 @@ class _Look:
         parts.append(
             self._html["bottom"].filled(
                 {
-                    "note": in_html(view.note),
+                    "note": b"",  # in shells that were stored while the note at the end was personal
                     "receipt": in_html(view.receipt),
                     **{name: in_html(url) for name, url in urls.items()},
                 }
@@ -342,11 +361,11 @@ class _Look:
             return b"", b""
         parts = [self._html["why_open_brief" if brief else "why_open"].filled({})]
         for part in why:
-            marked = in_html(", ").join(self._filled("mark", ("word", word)) for word in part.words)
+            marked = in_html(prose.comma()).join(self._filled("mark", ("word", word)) for word in part.words)
             blank = " " if part.words and part.where else ""
             parts += (in_html("\u2002 "), marked, in_html(blank + part.where))
         parts.append(self._html["why_close"].filled({}))
-        return b"".join(parts), in_text(f"{_('Why')}: {wording.plain(why)}\n")
+        return b"".join(parts), in_text(f"{_('Why')}{prose.colon()}{wording.plain(why)}\n")
 
     # --- the text part ----------------------------------------------------------------------------------
 
@@ -367,7 +386,7 @@ class _Look:
         if view.more:
             values = {"more": in_text(view.more), "view_url": in_text(urls["view_url"])}
             parts.append(self._text["more"].filled(values))
-        personal = {"note": view.note, "receipt": view.receipt, **urls}
+        personal = {"note": "", "receipt": view.receipt, **urls}
         parts.append(self._text["bottom"].filled({name: in_text(value) for name, value in personal.items()}))
         return b"".join(parts)
 

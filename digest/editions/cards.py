@@ -8,9 +8,8 @@ joins them.
 
 import re
 import secrets
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from html import escape
 from itertools import islice
 from typing import Any
@@ -18,20 +17,15 @@ from typing import Any
 from django.conf import settings
 from django.template.loader import render_to_string
 from django.utils import translation
-from django.utils.formats import date_format
 from django.utils.safestring import SafeString, mark_safe
-from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
 
-from digest.models import Card, Edition, EditionPaper, Paper, Shell, Sighting, Source
-from digest.papers import days, glance
+from digest.editions import account, faces, prose
+from digest.editions.faces import Face
+from digest.models import AiText, Card, Edition, Shell
 from subscriptions.mail.message import LANGUAGE_TAGS, clean, inline, one_line, qp
 from subscriptions.models import Subscriber
 
 PAPERS_A_PASS = 60  # of premailer; more do not make it faster, only larger
-GIST_MAX_CHARACTERS = 320
-LEAD_MAX_CHARACTERS = 520
-LEAD_AT_LEAST_CHARACTERS = 200
 BLOCKS = {"block_wide": (16, 2), "block_narrow": (5, 1), "block_thin": (1, 0)}  # width and gap in pixels
 
 # The reader's length → the forms that their emails may hold.
@@ -53,7 +47,6 @@ SLOTS = (
     "word",
     "reason",
     "more",
-    "note",
     "receipt",
     "preferences_url",
     "view_url",
@@ -67,7 +60,8 @@ def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> 
     Safe to repeat and to run beside itself: rows once written are never changed.
     """
     members = list(edition.edition_papers.select_related("paper").order_by("position"))
-    pages: dict[int, list[Page]] | None = None
+    record: account.Record | None = None
+    told: dict[int, faces.Told] = {}
     for language, length in languages_lengths:
         stored = set(edition.cards.filter(language=language, length=length).values_list("paper_id", "form"))
         missing = [
@@ -78,143 +72,38 @@ def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> 
         shell_exists = edition.shells.filter(language=language, length=length).exists()
         if not missing and shell_exists:
             continue
-        if pages is None:
-            pages = _source_pages([row.paper_id for row in members])
+        if record is None:
+            record = account.Record.of(edition)
+            told = faces.told(row.paper for row in members)
+        texts = _texts_of([row.paper_id for row in missing], language)
         with translation.override(language):
+            completeness = account.completeness(record)
             parts = iter(missing)
             chunk = list(islice(parts, PAPERS_A_PASS))
             while chunk or not shell_exists:
-                faces = [face(row, pages.get(row.paper_id, ()), length=length) for row in chunk]
-                pieces = _pieces(edition, faces, language=language, length=length)
+                shown = [
+                    faces.face(row, told[row.paper_id], texts.get(row.paper_id, {}), length=length)
+                    for row in chunk
+                ]
+                pieces = _pieces(edition, shown, completeness, language=language, length=length)
                 if not shell_exists:
-                    _store_shell(edition, pieces, members, language=language, length=length)
+                    facts = account.facts(record, members)
+                    _store_shell(edition, pieces, facts, language=language, length=length)
                     shell_exists = True
                 Card.objects.bulk_create(
-                    _cards(edition, faces, pieces, language=language, length=length),
+                    _cards(edition, shown, pieces, language=language, length=length),
                     ignore_conflicts=True,
                     batch_size=200,
                 )
                 chunk = list(islice(parts, PAPERS_A_PASS))
 
 
-# --- a paper, in the words of its card --------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """A source's own page for a paper."""
-
-    kind: str
-    name: str
-    url: str
-
-
-@dataclass(frozen=True, slots=True)
-class Face:
-    """What the cards of one paper say, as plain text; the templates lay it out."""
-
-    paper_id: int
-    url: str
-    title: str
-    authors: str
-    organization: str
-    categories: str
-    brief_by: str
-    votes: int | None
-    votes_word: str
-    gist: str
-    lead_gist: str
-    summary_source: str
-    links: tuple[Mapping[str, str], ...]
-
-
-def face(row: EditionPaper, pages: Sequence[Page], *, length: str) -> Face:
-    """The words of a member's cards, in the active language, with its numbers as of the edition's opening."""
-    paper = row.paper
-    names, more = glance.first_authors([one_line(str(name)) for name in paper.authors])
-    authors = _("%(names)s and %(count)d more") % {"names": ", ".join(names), "count": more} if more else ""
-    organization = one_line(paper.organization)
-    gist, lead_gist, machine = _gists(paper, whole=length == Subscriber.Length.ABSTRACT)
-    return Face(
-        paper_id=paper.pk,
-        url=f"{settings.SITE_URL}/paper/{paper.public_id}/",
-        title=one_line(paper.title) or paper.public_id,
-        authors=authors or _listing(names),
-        organization=organization,
-        categories=", ".join(_categories(paper)),
-        brief_by=organization or authors or _listing(names),
-        votes=row.votes,
-        votes_word=ngettext("vote", "votes", row.votes or 0),
-        gist=gist,
-        lead_gist=lead_gist,
-        summary_source=machine,
-        links=tuple(_links(row, pages)),
-    )
-
-
-def _gists(paper: Paper, *, whole: bool) -> tuple[str, str, str]:
-    """What a story and what a lead says, and who wrote it if a machine did."""
-    abstract, summary = one_line(paper.abstract), one_line(paper.summary)
-    if whole and abstract:
-        return abstract, abstract, ""
-    if summary:
-        gist = glance.shortened(summary, GIST_MAX_CHARACTERS)
-        return gist, gist, one_line(paper.summary_source)
-    gist = glance.first_sentences(abstract, limit=GIST_MAX_CHARACTERS)
-    lead = glance.first_sentences(abstract, limit=LEAD_MAX_CHARACTERS, at_least=LEAD_AT_LEAST_CHARACTERS)
-    return gist, lead, ""
-
-
-def _categories(paper: Paper, *, shown: int = 3) -> list[str]:
-    first = [paper.primary_category] if paper.primary_category else []
-    return (first + [name for name in paper.categories if name not in first])[:shown]
-
-
-def _listing(names: Sequence[str]) -> str:
-    if len(names) < 2:
-        return "".join(names)
-    return _("%(names)s and %(last)s") % {"names": ", ".join(names[:-1]), "last": names[-1]}
-
-
-def _links(row: EditionPaper, pages: Sequence[Page]) -> Iterator[dict[str, str]]:
-    paper = row.paper
-    if paper.arxiv_id:
-        yield {"label": "arXiv", "url": f"https://arxiv.org/abs/{paper.arxiv_id}"}
-        yield {"label": "PDF", "url": f"https://arxiv.org/pdf/{paper.arxiv_id}"}
-    elif original := glance.web_link(paper.url):
-        yield {"label": _("Original"), "url": original}
-    if code := glance.web_link(paper.code_url):
-        label = _("Code")
-        if row.stars is not None:
-            label = ngettext("Code, %(count)d star", "Code, %(count)d stars", row.stars) % {
-                "count": row.stars
-            }
-        yield {"label": label, "url": code}
-    for page in pages:
-        label = one_line(page.name)
-        if page.kind == Source.Kind.HUGGINGFACE:
-            label = "Hugging Face"
-            if row.comments:
-                label = ngettext("%(count)d comment", "%(count)d comments", row.comments) % {
-                    "count": row.comments
-                }
-        yield {"label": label, "url": page.url}
-
-
-def _source_pages(paper_ids: Sequence[int]) -> dict[int, list[Page]]:
-    """Each paper's pages at its sources, arXiv's left out (its cards link there anyway); one query."""
-    found: dict[int, dict[str, Page]] = {}
-    rows = (
-        Sighting.objects.filter(paper__in=paper_ids)
-        .exclude(url="")
-        .exclude(source__kind=Source.Kind.ARXIV)
-        .order_by("source_id", "seen_at")
-        .values_list("paper_id", "source__slug", "source__kind", "source__name", "url")
-    )
-    for paper_id, slug, kind, name, url in rows:
-        if glance.web_link(url):
-            found.setdefault(paper_id, {})[slug] = Page(kind, name, url)
-    return {paper_id: list(pages.values()) for paper_id, pages in found.items()}
+def _texts_of(paper_ids: Sequence[int], language: str) -> dict[int, dict[str, tuple[str, str]]]:
+    rows = AiText.objects.filter(paper__in=paper_ids, language=language, status=AiText.Status.WRITTEN)
+    texts: dict[int, dict[str, tuple[str, str]]] = {}
+    for paper_id, kind, text, model in rows.values_list("paper_id", "kind", "text", "model"):
+        texts.setdefault(paper_id, {})[kind] = (text, model)
+    return texts
 
 
 # --- rendered once, cut at markers ----------------------------------------------------------------
@@ -263,7 +152,9 @@ class _Pieces:
     text: Mapping[str, str]
 
 
-def _pieces(edition: Edition, faces: Sequence[Face], *, language: str, length: str) -> _Pieces:
+def _pieces(
+    edition: Edition, shown: Sequence[Face], completeness: tuple[str, str], *, language: str, length: str
+) -> _Pieces:
     markers = _Markers()
     slots = {name: markers.slot(name) for name in SLOTS}
     why = [{"words": [slots["word"]], "where": ""}]
@@ -283,20 +174,20 @@ def _pieces(edition: Edition, faces: Sequence[Face], *, language: str, length: s
             "html": _marked(markers, face, form, "html"),
             "text": _marked(markers, face, form, "txt"),
         }
-        for face in faces
+        for face in shown
         for form in FORMS[_length(length)]
     ]
     linked = {"url": slots["url"], "name": slots["name"], "count": slots["count"]}
     plain = linked | {"url": ""}
     blocks = [{"cut": markers[name], "width": width, "gap": gap} for name, (width, gap) in BLOCKS.items()]
-    complete, note = completeness(edition)
+    complete, note = completeness
     context = {
         **slots,
         "cut": markers,
         "lang": LANGUAGE_TAGS.get(language, language),
         "site_url": settings.SITE_URL,
         "postal_address": one_line(settings.POSTAL_ADDRESS),
-        "dated": dated(edition),
+        "dated": account.dated(edition),
         "lines": [slots["line"]],
         "rows": [
             {**linked, "cut_open": markers["row_link"], "blocks": blocks},
@@ -317,7 +208,7 @@ def _pieces(edition: Edition, faces: Sequence[Face], *, language: str, length: s
             },
         ],
         "complete": complete,
-        "note": f"{note} {slots['note']}" if note else slots["note"],
+        "note": prose.sentences((complete, note)).removeprefix(complete),
     }
     html = markers.cut(inline(_render("body.html", **context)))
     text = markers.cut(_render("body.txt", **context))
@@ -344,9 +235,9 @@ def _render(template: str, **context: Any) -> str:
 
 
 def _cards(
-    edition: Edition, faces: Iterable[Face], pieces: _Pieces, *, language: str, length: str
+    edition: Edition, shown: Iterable[Face], pieces: _Pieces, *, language: str, length: str
 ) -> Iterator[Card]:
-    for each in faces:
+    for each in shown:
         for form in FORMS[_length(length)]:
             name = f"{each.paper_id}.{form}"
             yield Card(
@@ -363,12 +254,12 @@ def _cards(
 
 
 def _store_shell(
-    edition: Edition, pieces: _Pieces, members: Collection[EditionPaper], *, language: str, length: str
+    edition: Edition, pieces: _Pieces, facts: Mapping[str, Any], *, language: str, length: str
 ) -> None:
     kept = {
         "html": {name: piece for name, piece in pieces.html.items() if not name[0].isdigit()},
         "text": {name: piece for name, piece in pieces.text.items() if not name[0].isdigit()},
-        "facts": facts(edition, members),
+        "facts": facts,
     }
     Shell.objects.bulk_create(
         [Shell(edition=edition, language=language, length=length, pieces=kept)], ignore_conflicts=True
@@ -377,87 +268,6 @@ def _store_shell(
 
 def _length(length: str) -> Subscriber.Length:
     return Subscriber.Length(length)
-
-
-# --- what is the same for every reader of an edition ------------------------------------------------
-
-
-def dated(edition: Edition) -> str:
-    """ "Friday 21 August 2026", or for a week "17 August to 23 August 2026"."""
-    if edition.kind == Edition.Kind.DAILY:
-        return date_format(edition.date, "l j F Y")
-    last = edition.date + timedelta(days=6)
-    return _("%(first)s to %(last)s") % {
-        "first": date_format(edition.date, "j F"),
-        "last": date_format(last, "j F Y"),
-    }
-
-
-def facts(edition: Edition, members: Collection[EditionPaper]) -> dict[str, Any]:
-    """Numbers that hold for every reader: papers on the list, and the line below the headline."""
-    own = [row for row in members if not row.folded_in]
-    counted = max((row.counted_at for row in own if row.counted_at), default=None)
-    if edition.kind == Edition.Kind.DAILY:
-        out_of = _("Out of %(total)d on this day’s list.") % {"total": len(own)}
-    else:
-        out_of = _("Out of %(total)d on the week’s lists.") % {"total": len(own)}
-    if counted is not None:
-        out_of += " " + _("Votes as of %(time)s.") % {"time": _as_of(counted, edition.opened_at)}
-    lines = [out_of]
-    if edition.is_sample:
-        lines.append(_("Sample data: real papers, shown under shifted days, because no source answered."))
-    return {"total": len(own), "lines": lines}
-
-
-def completeness(edition: Edition) -> tuple[str, str]:
-    """ "Complete." and what was read, source by source; both empty where no batch is known."""
-    first = edition.date
-    last = first if edition.kind == Edition.Kind.DAILY else first + timedelta(days=6)
-    sources: dict[str, list[days.Reading]] = {}
-    for number in range((last - first).days + 1):
-        for reading in days.readings(first + timedelta(days=number)):
-            sources.setdefault(one_line(reading.batch.source.name), []).append(reading)
-    if not sources:
-        return "", ""
-    said = [_source_read(name, readings, edition.opened_at) for name, readings in sources.items()]
-    whole = all(_is_whole(reading) for readings in sources.values() for reading in readings)
-    return (_("Complete.") if whole else _("Not complete.")), " ".join(said)
-
-
-def _is_whole(reading: days.Reading) -> bool:
-    return reading.state in (days.State.COMPLETE, days.State.GROWING)
-
-
-def _source_read(name: str, readings: Sequence[days.Reading], opened_at: datetime) -> str:
-    read, declared = sum(r.read for r in readings), sum(r.declared for r in readings)
-    fetched = max((r.batch.fetched_at for r in readings if r.batch.fetched_at), default=None)
-    if fetched is None:
-        return _("%(source)s had not answered.") % {"source": name}
-    values = {"source": name, "read": read, "all": declared, "time": _as_of(fetched, opened_at)}
-    if read == declared and all(_is_whole(reading) for reading in readings):
-        return (
-            ngettext(
-                "The one paper that %(source)s listed was read by %(time)s.",
-                "All %(all)d papers that %(source)s listed were read by %(time)s.",
-                declared,
-            )
-            % values
-        )
-    said = _("%(read)d of %(all)d papers that %(source)s listed were read by %(time)s.") % values
-    unread = sum(reading.state == days.State.UNREAD for reading in readings)
-    if unread:
-        words = ngettext("One day’s list was not read.", "%(days)d days’ lists were not read.", unread)
-        said += " " + words % {"days": unread}
-    return said
-
-
-def _as_of(moment: datetime, opened_at: datetime) -> str:
-    """ "10:12 UTC" on the day of opening, else "20 August, 10:12 UTC"."""
-    moment = moment.astimezone(UTC)
-    clock = f"{moment:%H:%M} UTC"
-    if moment.date() == opened_at.astimezone(UTC).date():
-        return clock
-    return f"{date_format(moment.date(), 'j F')}, {clock}"
 
 
 # --- filling pieces ---------------------------------------------------------------------------------

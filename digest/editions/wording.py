@@ -3,6 +3,7 @@
 No bytes and no queries here: assemble.py brings what is known of the edition, and encodes the words.
 """
 
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -10,6 +11,7 @@ from typing import Any, NamedTuple
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from digest.editions import digests, prose
 from digest.models import Card, Digest, Edition
 from digest.papers import glance
 from subscriptions.models import Subscriber
@@ -23,6 +25,7 @@ REASONS = 3
 WORD_MAX_CHARACTERS = 60
 ROWS_FOR_EMPTY = 3  # more topics without a paper are not listed one by one
 PREHEADER_TOPICS = 5
+_NAMED = re.compile(rf"(.{{1,{SUBJECT_NAME_MAX_CHARACTERS}}}?)(?:: |：)")
 
 
 class Why(NamedTuple):
@@ -79,7 +82,6 @@ class View:
     rows: tuple[Row, ...]
     sections: tuple[Section, ...]
     more: str
-    note: str
     receipt: str
     papers: int
 
@@ -92,17 +94,24 @@ class View:
 class Known:
     """What holds for every reader of an edition, or is looked up for many of them at once.
 
-    `topics`: topic id → name. `hits(filter id)`: the papers that it found. `why(filter id, paper id)`: the
-    reasons for one of these, None for a paper that it did not find. `problem(filter id)`: why it could not
-    be evaluated, else "".
+    `total`, `account`, `counted` and `lines` are those of account.facts. `positions`: everything in the
+    edition, in its order; `places`: the place of what it lists, from 1, which revisions do not have, nor
+    those that `joined` from an earlier digest. `media`: posts, not papers. `topics`: topic id → name.
+    `hits(filter id)`: the papers that it found. `why(filter id, paper id)`: the reasons for one of these,
+    None for a paper that it did not find. `problem(filter id)`: why it could not be evaluated, else "".
     """
 
     kind: str
     total: int
+    account: str
+    counted: str
     lines: Sequence[str]
     titles: Mapping[int, str]
     votes: Mapping[int, int | None]
     positions: Mapping[int, int]
+    places: Mapping[int, int]
+    joined: Collection[int]
+    media: Collection[int]
     topics: Mapping[int, Name]
     hits: Callable[[int], Collection[int]]
     why: Callable[[int, int], "Sequence[Why] | None"]
@@ -134,29 +143,28 @@ def view(
         )
         rows.append(Row(topic.name, topic.url, len(section["papers"])))
         if items:
-            filled.append(Section(topic.name, topic.url, _papers(len(section["papers"])), items))
+            count = prose.comma().join(_counts(known, section["papers"]))
+            filled.append(Section(topic.name, topic.url, count, items))
     if digest.top:
         items = tuple(Item(pk, forms[pk], _place(known, pk)) for pk in digest.top if pk in kept)
         heading = _("Top papers of the day") if _is_daily(known) else _("Top papers of the week")
-        filled.append(Section(heading, "", _papers(len(digest.top)), items))
+        filled.append(Section(heading, "", prose.comma().join(_counts(known, digest.top)), items))
     if len(empty) <= ROWS_FOR_EMPTY:
         rows += [Row(topic.name, topic.url, 0) for topic, _section in empty]
     if empty:
         filled.append(_without_papers(empty, known, given=set(forms)))
-    count = len(forms)
-    left_out = count - len(shown)
+    left_out = len(forms) - len(shown)
     best = min(forms, key=lambda pk: known.positions[pk], default=None)
     return View(
-        subject=_subject(known, best, count),
+        subject=_subject(known, best, list(forms)),
         preheader=_preheader(known, best, rows, filled),
-        headline=_headline(known, digest, count),
-        lines=tuple(_lines(known, digest)),
+        headline=_headline(known, digest, list(forms)),
+        lines=tuple(_lines(known, digest, shown)),
         rows=tuple(rows) if len(rows) > 1 else (),
         sections=tuple(filled),
         more=ngettext("%d more on the web page.", "%d more on the web page.", left_out) % left_out
         if left_out
         else "",
-        note=_note(digest, count),
         receipt=_receipt(known, email),
         papers=len(shown),
     )
@@ -207,8 +215,8 @@ def _why(
     if parts is None:  # joined from an earlier digest that was not delivered, with its reasons
         parts = reasons(section.get("why", {}).get(str(paper_id), ()))
     also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
-    facts = [Why((), _("also in %(topics)s") % {"topics": listing(also)})] if also else []
-    if known.positions[paper_id] == 1:
+    facts = [Why((), _("also in %(topics)s") % {"topics": prose.listing(also)})] if also else []
+    if known.places.get(paper_id) == 1:
         facts += _place(known, paper_id)
     return (*parts[: max(1, REASONS - len(facts))], *facts)
 
@@ -237,7 +245,7 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
             case "source":
                 parts.append(Why(words, _("as source")))
             case "has":
-                parts.append(Why((), _("has %(what)s") % {"what": listing(words)}))
+                parts.append(Why((), _("has %(what)s") % {"what": prose.listing(words)}))
             case "upvotes":
                 parts.append(Why((), _("%(count)s votes") % {"count": words[0]}))
             case "stars":
@@ -248,16 +256,16 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
 
 
 def _place(known: Known, paper_id: int) -> tuple[Why, ...]:
-    place, total = known.positions[paper_id], known.total
-    if place > total:  # joined from an earlier edition, where it was counted
+    place = known.places.get(paper_id)
+    if place is None:
         return ()
     if place == 1:
-        text = _("first of %(total)d that day") if _is_daily(known) else _("first of %(total)d that week")
+        text = _("first of %(total)s that day") if _is_daily(known) else _("first of %(total)s that week")
     elif _is_daily(known):
-        text = _("number %(place)d of %(total)d that day")
+        text = _("number %(place)s of %(total)s that day")
     else:
-        text = _("number %(place)d of %(total)d that week")
-    return (Why((), text % {"place": place, "total": total}),)
+        text = _("number %(place)s of %(total)s that week")
+    return (Why((), text % {"place": prose.number(place), "total": prose.number(known.total)}),)
 
 
 # --- topics without a paper ----------------------------------------------------------------------------
@@ -272,26 +280,30 @@ def _without_papers(
         return Section(topic.name, topic.url, _("none"), reasons=(reason,))
     silent = [topic.name for topic, section in empty if not _reason(known, section["filter"], given)]
     said = [
-        f"{topic.name}: {reason}"
+        f"{topic.name}{prose.colon()}{reason}"
         for topic, section in empty
         if (reason := _reason(known, section["filter"], given))
     ]
     if silent:
         none = ngettext(
             "The one paper did not match %(topics)s.",
-            "None of the %(total)d papers matched %(topics)s.",
+            "None of the %(total)s papers matched %(topics)s.",
             known.total,
         )
-        said.insert(0, none % {"total": known.total, "topics": listing(silent, last=_("or"))})
+        topics = prose.listing(silent, is_choice=True)
+        said.insert(0, none % {"total": prose.number(known.total), "topics": topics})
     count = ngettext("%d topic", "%d topics", len(empty)) % len(empty)
     return Section(_("Without papers"), "", count, reasons=tuple(said))
 
 
 def _reason(known: Known, filter_id: int, given: Collection[int]) -> str:
-    """Why a topic is empty although something matched, or could not be looked for; else ""."""
+    """Why a topic is empty although something matched, or could not be looked for; else "".
+
+    Revisions do not count: most readers did not ask for them.
+    """
     if problem := known.problem(filter_id):
         return _("This topic’s filter could not be read: %(problem)s") % {"problem": problem}
-    found = known.hits(filter_id)
+    found = [pk for pk in known.hits(filter_id) if pk in known.places]
     elsewhere = sum(pk in given for pk in found)
     rest = len(found) - elsewhere
     said = []
@@ -313,37 +325,42 @@ def _reason(known: Known, filter_id: int, given: Collection[int]) -> str:
             )
             % rest
         )
-    return " ".join(said)
+    return prose.sentences(said)
 
 
 def _none_matched(known: Known) -> str:
-    return ngettext("The one paper did not match.", "None of the %(total)d papers matched.", known.total) % {
-        "total": known.total
-    }
+    words = ngettext("The one paper did not match.", "None of the %(total)s papers matched.", known.total)
+    return words % {"total": prose.number(known.total)}
 
 
 # --- lines of their own ----------------------------------------------------------------------------------
 
 
-def _subject(known: Known, best: int | None, count: int) -> str:
+def _subject(known: Known, best: int | None, given: Sequence[int]) -> str:
     if best is None:
         return _("No papers today")
     title = glance.shortened(known.titles[best], SUBJECT_TITLE_MAX_CHARACTERS)
     if not _is_daily(known):
-        short, colon, _rest = known.titles[best].partition(": ")  # "EnvHarness: Awakening Static Worlds …"
-        if colon and len(short) <= SUBJECT_NAME_MAX_CHARACTERS:
+        if short := _short_title(known.titles[best]):
             title = short
-        return ngettext(
-            "Your week: %(count)d paper, %(title)s", "Your week: %(count)d papers, %(title)s first", count
-        ) % {"count": count, "title": title}
-    if count == 1:
+        words = ngettext(
+            "Your week: %(counted)s, %(title)s", "Your week: %(counted)s, %(title)s first", len(given)
+        )
+        return words % {"counted": prose.listing(_counts(known, given)), "title": title}
+    if len(given) == 1:
         return title
-    return _("%(title)s, and %(more)d more") % {"title": title, "more": count - 1}
+    return _("%(title)s, and %(more)d more") % {"title": title, "more": len(given) - 1}
+
+
+def _short_title(title: str) -> str:
+    """ "EnvHarness" of "EnvHarness: Awakening Static Worlds …"; empty where there is no such name."""
+    name = _NAMED.match(title)
+    return name[1] if name else ""
 
 
 def _preheader(known: Known, best: int | None, rows: Sequence[Row], sections: Sequence[Section]) -> str:
     counts = [f"{row.name} {row.count}" for row in rows if row.count][:PREHEADER_TOPICS]
-    parts = [", ".join(counts) + "."] if counts else []
+    parts = [_("%(counts)s.") % {"counts": prose.comma().join(counts)}] if counts else []
     why = next((item.why for section in sections for item in section.items if item.paper_id == best), ())
     if best is not None and why:
         votes = known.votes[best]
@@ -352,18 +369,29 @@ def _preheader(known: Known, best: int | None, rows: Sequence[Row], sections: Se
             counted = ngettext("%d vote", "%d votes", votes) % votes
             top = _("%(why)s (%(votes)s)") % {"why": top, "votes": counted}
         parts.append(_("Top: %(why)s.") % {"why": top})
-    return " ".join(parts)
+    return prose.sentences(parts)
 
 
-def _headline(known: Known, digest: Digest, count: int) -> str:
+def _headline(known: Known, digest: Digest, given: Sequence[int]) -> str:
     if digest.top:
-        return ngettext("%d top paper", "%d top papers", count) % count
+        return ngettext("%d top paper", "%d top papers", len(given)) % len(given)
+    counted = prose.listing(_counts(known, given))
     if not _is_daily(known):
-        return ngettext("Your week: %d paper", "Your week: %d papers", count) % count
-    return ngettext("%d paper for you", "%d papers for you", count) % count
+        return _("Your week: %(counted)s") % {"counted": counted}
+    return _("%(counted)s for you") % {"counted": counted}
 
 
-def _lines(known: Known, digest: Digest) -> Iterable[str]:
+def _lines(known: Known, digest: Digest, shown: Sequence[int]) -> Iterable[str]:
+    account = [_matched(known, digest, shown), known.counted]
+    if line := prose.sentences(account):
+        yield line
+    joined = sum(pk in known.joined for pk in shown)
+    if joined:
+        yield ngettext(
+            "One of them is from an earlier mail that was not sent.",
+            "%(count)s of them are from earlier mails that were not sent.",
+            joined,
+        ) % {"count": prose.number(joined)}
     yield from known.lines
     if digest.is_welcome:
         yield _("Welcome. This is the latest edition; from now on papers come at the hour you chose.")
@@ -371,22 +399,25 @@ def _lines(known: Known, digest: Digest) -> Iterable[str]:
         yield _("None of your topics matched; for such days you asked for the top papers.")
 
 
-def _note(digest: Digest, count: int) -> str:
+def _matched(known: Known, digest: Digest, shown: Sequence[int]) -> str:
+    """The account of the edition, and the reader's own numbers.
+
+    What matched is what is shown here and what limits left out: papers that the reader has received before
+    are not among them.
+    """
+    if not known.account:  # of a shell that was stored before accounts were
+        return ""
     if digest.top:
-        return _("None matched you.")
-    if not digest.held:
-        return (
-            ngettext(
-                "%d new paper matched you; your limits left none out.",
-                "%d new papers matched you; your limits left none out.",
-                count,
-            )
-            % count
-        )
-    return _("%(all)d new papers matched you; your limits left %(held)d out.") % {
-        "all": count + digest.held,
-        "held": digest.held,
+        return _("%(account)s; none matched.") % {"account": known.account}
+    values = {
+        "account": known.account,
+        "matched": prose.number(len(digests.papers_of(digest)) + digest.held),
+        "shown": prose.number(len(shown)),
+        "held": prose.number(digest.held),
     }
+    if digest.held:
+        return _("%(account)s; %(matched)s matched, %(shown)s shown, %(held)s over your limits.") % values
+    return _("%(account)s; %(matched)s matched, %(shown)s shown.") % values
 
 
 def _receipt(known: Known, email: str) -> str:
@@ -395,8 +426,12 @@ def _receipt(known: Known, email: str) -> str:
     return _("You get this because %(email)s asked Paperboy for each week’s papers.") % {"email": email}
 
 
-def _papers(count: int) -> str:
-    return ngettext("%d paper", "%d papers", count) % count
+def _counts(known: Known, given: Sequence[int]) -> list[str]:
+    """ "7 papers", "2 posts"; the second only where there are some."""
+    posts = sum(pk in known.media for pk in given)
+    papers = len(given) - posts
+    counts = [ngettext("%d paper", "%d papers", papers) % papers] if papers or not posts else []
+    return counts + ([ngettext("%d post", "%d posts", posts) % posts] if posts else [])
 
 
 def _is_daily(known: Known) -> bool:
@@ -406,13 +441,7 @@ def _is_daily(known: Known) -> bool:
 # --- words -------------------------------------------------------------------------------------------
 
 
-def listing(words: Sequence[str], *, last: str = "") -> str:
-    """ "a", "a and b", "a, b and c"; `last` is another word for "and"."""
-    if len(words) < 2:
-        return "".join(words)
-    return f"{', '.join(words[:-1])} {last or _('and')} {words[-1]}"
-
-
 def plain(why: Iterable[Why]) -> str:
     """A why-line as text: "agents, harness in abstract; first of 17 that day"."""
-    return "; ".join(" ".join(filter(None, (", ".join(part.words), part.where))) for part in why)
+    parts = (" ".join(filter(None, (prose.comma().join(part.words), part.where))) for part in why)
+    return prose.semicolon().join(parts)

@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import mark_safe
 
-from digest.editions import assemble, cards, compose, schedule, wording
+from digest.editions import account, assemble, cards, compose, faces, prose, schedule, wording
 from digest.models import Digest, Edition, EditionPaper
 from subscriptions import tokens, topics
 from subscriptions.mail import message
@@ -81,14 +81,16 @@ def reference(edition: Edition, to: Recipient, digest: Digest) -> EmailMessage:
 
 def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.View, kind: str) -> str:
     rows = {row.paper_id: row for row in EditionPaper.objects.filter(edition=edition).select_related("paper")}
-    pages = cards._source_pages(list(rows))
-    complete, note = cards.completeness(edition)
+    told = faces.told(row.paper for row in rows.values())
+    texts = cards._texts_of(list(rows), digest.language)
+    complete, note = account.completeness(account.Record.of(edition))
     key = "html" if kind == "html" else "text"
     sections = []
     for section in view.sections:
         items = []
         for item in section.items:
-            face = cards.face(rows[item.paper_id], pages.get(item.paper_id, ()), length=digest.length)
+            pk = item.paper_id
+            face = faces.face(rows[pk], told[pk], texts.get(pk, {}), length=digest.length)
             why = _template(f"_why.{kind}", why=item.why, form=item.form)
             card = cards.card_part(face, item.form, kind, why=mark_safe(why))
             items.append({"form": item.form, key: mark_safe(card)})
@@ -102,11 +104,11 @@ def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.Vie
         lang=message.LANGUAGE_TAGS.get(digest.language, digest.language),
         site_url="https://paperboy.example",
         postal_address="Example Institute, 1 Library Lane",
-        dated=cards.dated(edition),
+        dated=account.dated(edition),
         rows=[{**asdict(row), "blocks": [{"width": width, "gap": gap}] * row.count} for row in view.rows],
         sections=sections,
         complete=complete,
-        note=f"{note} {view.note}".strip(),
+        note=prose.sentences((complete, note)).removeprefix(complete),
         preferences_url=tokens.preferences_url(to.subscriber_id, now=to.dated_at),
         view_url=tokens.digest_url(to.delivery_id),
         unsubscribe_url=tokens.unsubscribe_url(to.unsubscribe_key),

@@ -129,7 +129,7 @@ class TestContent:
             for words_ in (
                 "On agents",
                 "Ada Lovelace, Émilie du Châtelet, C and 2 more, Analytical Engines",
-                "cs.LG, cs.AI",
+                "cs.LG Machine Learning, cs.AI",
                 "12 votes",
                 "Code",
                 "We study how agents use tools in the world.",
@@ -237,7 +237,8 @@ class TestContent:
         content = letter(edition_of(), reader("agent", max_papers=2))
 
         assert texts(html(content), "//h1") == ["2 papers for you"]
-        assert "5 new papers matched you; your limits left 3 out." in " ".join(text(content).split())
+        for part in (html(content), text(content)):
+            assert "; 5 matched, 2 shown, 3 over your limits. Votes as of" in " ".join(part.split())
 
     def test_a_readers_own_topic_that_is_gone_is_named_by_its_filter(self):
         listed_paper(title="On agents")

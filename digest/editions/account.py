@@ -1,0 +1,259 @@
+"""What was announced, scanned and read: the lines of an edition that are the same for all its readers."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+from django.db.models.functions import Coalesce
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from digest.editions import prose
+from digest.models import Alarm, Edition, EditionPaper, SetAside, Sighting, Source
+from digest.papers import days
+from subscriptions.mail.message import one_line
+
+FEEDS_NAMED = 2  # in the line below the headline; more are counted
+LISTS_NAMED = 3  # of those that were not read
+SOURCES_NAMED = 3  # in the note at the end; the others are counted together
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """What is known of an edition's days, looked up once for all languages.
+
+    `readings` by source, for each of its days and categories. `announced`: distinct papers on any list of
+    these days. `set_aside`: entries that could not be read. `gaps`: lists that no way of reading could fill.
+    """
+
+    edition: Edition
+    span: tuple[date, ...]
+    readings: tuple[tuple[days.Reading, ...], ...]
+    announced: int
+    set_aside: int
+    gaps: tuple[str, ...]
+
+    @classmethod
+    def of(cls, edition: Edition) -> "Record":
+        length = 1 if edition.kind == Edition.Kind.DAILY else 7
+        span = tuple(edition.date + timedelta(days=number) for number in range(length))
+        by_source: dict[int, list[days.Reading]] = {}
+        for day in span:
+            for reading in days.readings(day):
+                by_source.setdefault(reading.batch.source_id, []).append(reading)
+        listed = Sighting.objects.filter(
+            listing_day__range=(span[0], span[-1]), is_listing=True, paper__withdrawn_at=None
+        )
+        original = Coalesce("paper__canonical_id", "paper_id")
+        gaps = Alarm.objects.raised().filter(kind=Alarm.Kind.GAP, listing_day__range=(span[0], span[-1]))
+        return cls(
+            edition=edition,
+            span=span,
+            readings=tuple(tuple(own) for own in by_source.values()),
+            announced=listed.annotate(original=original).values("original").distinct().count(),
+            set_aside=SetAside.objects.filter(batch__listing_day__range=(span[0], span[-1])).count(),
+            gaps=tuple(
+                category or one_line(name)
+                for category, name in gaps.order_by("key").values_list("category", "source__name")
+            ),
+        )
+
+    @property
+    def is_daily(self) -> bool:
+        return self.edition.kind == Edition.Kind.DAILY
+
+    def in_state(self, state: days.State) -> list[days.Reading]:
+        return [reading for own in self.readings for reading in own if reading.state == state]
+
+    def as_of(self, moment: datetime) -> str:
+        return prose.clock(moment, on=self.edition.opened_at.astimezone(UTC).date())
+
+
+def dated(edition: Edition) -> str:
+    """ "Friday 21 August 2026", or for a week "17 August to 23 August 2026"."""
+    if edition.kind == Edition.Kind.DAILY:
+        return prose.long_day(edition.date)
+    return _("%(first)s to %(last)s") % {
+        "first": prose.day_and_month(edition.date),
+        "last": prose.day_month_year(edition.date + timedelta(days=6)),
+    }
+
+
+def facts(record: Record, members: Collection[EditionPaper]) -> dict[str, Any]:
+    """What every reader's mail says of the edition.
+
+    `total`: papers that it lists, revisions left out. `account`: how many were announced where, and whether
+    all were scanned; no full stop, since the reader's own numbers follow. `counted`: as of when votes are.
+    `lines`: what else has to be said below the headline.
+    """
+    own = [row for row in members if not row.folded_in]
+    listed = [row for row in own if row.announced != EditionPaper.Announced.UPDATED]
+    in_time = sum(record.span[0] <= row.listing_day <= record.span[-1] for row in listed)
+    counted = max((row.counted_at for row in own if row.counted_at), default=None)
+    return {
+        "total": len(listed),
+        "account": _account(record, scanned=in_time),
+        "counted": _("Votes as of %(time)s.") % {"time": record.as_of(counted)} if counted else "",
+        "lines": list(_lines(record, late=len(listed) - in_time)),
+    }
+
+
+def _lines(record: Record, *, late: int) -> Iterator[str]:
+    if late:
+        yield ngettext(
+            "One paper of the days before came in late and joins them.",
+            "%(count)s papers of the days before came in late and join them.",
+            late,
+        ) % {"count": prose.number(late)}
+    if record.edition.is_sample:
+        yield _("Sample data: real papers, shown under shifted days, because no source answered.")
+
+
+# --- the line below the headline ------------------------------------------------------------------------
+
+
+def _account(record: Record, *, scanned: int) -> str:
+    """ "1,284 announced in 5 arXiv categories and on Hugging Face on 12 August, all scanned"."""
+    announced = max(scanned, record.announced)
+    said = _announced(record, announced)
+    missing = list(_missing(record))
+    if announced > scanned:
+        said = _("%(announced)s, %(scanned)s of them scanned") % {
+            "announced": said,
+            "scanned": prose.number(scanned),
+        }
+    elif not missing:
+        said = _("%(announced)s, all scanned") % {"announced": said}
+    return prose.semicolon().join([said, *missing])
+
+
+def _announced(record: Record, announced: int) -> str:
+    where = prose.listing(list(_where(record)))
+    if record.is_daily:
+        said = _("%(count)s announced %(where)s on %(day)s") if where else _("%(count)s announced on %(day)s")
+    elif where:
+        said = _("%(count)s announced %(where)s in the week from %(day)s")
+    else:
+        said = _("%(count)s announced in the week from %(day)s")
+    day = prose.day_and_month(record.edition.date)
+    return said % {"count": prose.number(announced), "where": where, "day": day}
+
+
+def _where(record: Record) -> Iterator[str]:
+    """Who announced something: arXiv's categories counted, Hugging Face, feeds by name if they are few."""
+    categories: set[str] = set()
+    huggingface, feeds = [], []
+    for own in record.readings:
+        source = own[0].batch.source
+        announced = {reading.batch.category for reading in own if reading.declared}
+        if source.kind == Source.Kind.ARXIV:
+            categories |= announced
+        elif announced and source.kind == Source.Kind.HUGGINGFACE:
+            huggingface.append(_source_name(own[0]))
+        elif announced:
+            feeds.append(_source_name(own[0]))
+    if categories:
+        words = ngettext("in %(count)s arXiv category", "in %(count)s arXiv categories", len(categories))
+        yield words % {"count": len(categories)}
+    few = len(feeds) <= FEEDS_NAMED
+    for name in huggingface + feeds if few else huggingface:
+        yield _("on %(source)s") % {"source": name}
+    if not few:
+        yield _("in %(count)s feeds") % {"count": len(feeds)}
+
+
+def _missing(record: Record) -> Iterator[str]:
+    """What was not read, or not whole; nothing where every list was read to its end."""
+    unread, partial = record.in_state(days.State.UNREAD), record.in_state(days.State.PARTIAL)
+    growing = record.in_state(days.State.GROWING)
+    if unread and record.is_daily:
+        words = ngettext("%(lists)s was not read", "%(lists)s were not read", len(unread))
+        yield words % {"lists": _names(unread)}
+    elif unread:
+        listed = sorted({reading.batch.listing_day for reading in unread})
+        days_named = prose.listing([prose.day_and_month(day) for day in listed])
+        yield _("not every list of %(days)s was read") % {"days": days_named}
+    if growing:
+        words = ngettext(
+            "%(lists)s was last read before the day was over",
+            "%(lists)s were last read before the day was over",
+            len(growing),
+        )
+        yield words % {"lists": _names(growing)}
+    if record.set_aside:
+        words = ngettext(
+            "%(count)s entry could not be read", "%(count)s entries could not be read", record.set_aside
+        )
+        yield words % {"count": prose.number(record.set_aside)}
+    elif partial:
+        words = ngettext("%(lists)s was read in part", "%(lists)s were read in part", len(partial))
+        yield words % {"lists": _names(partial)}
+    if record.gaps:
+        yield _("a gap in %(lists)s could not be filled") % {"lists": prose.listing(record.gaps)}
+
+
+def _names(readings: Sequence[days.Reading]) -> str:
+    """ "cs.CL and cs.LG"; many are counted."""
+    names = dict.fromkeys(one.batch.category or _source_name(one) for one in readings)
+    if len(names) > LISTS_NAMED:
+        return _("%(count)s lists") % {"count": len(names)}
+    return prose.listing(list(names))
+
+
+def _source_name(reading: days.Reading) -> str:
+    """As in the account: "Hugging Face"."""
+    source = reading.batch.source
+    return "Hugging Face" if source.kind == Source.Kind.HUGGINGFACE else one_line(source.name)
+
+
+# --- the note at the end --------------------------------------------------------------------------------
+
+
+def completeness(record: Record) -> tuple[str, str]:
+    """ "Complete." and how much of each source was read until when.
+
+    Entries are counted here, not papers: one that arXiv lists in three categories is in three of its lists.
+    """
+    if not record.readings:
+        return "", _("It is not on record what the sources listed.")
+    by_size = sorted(record.readings, key=lambda own: -sum(reading.declared for reading in own))
+    named, others = by_size[:SOURCES_NAMED], by_size[SOURCES_NAMED:]
+    if len(others) == 1:
+        named, others = by_size, []
+    said = [_read(record, one_line(own[0].batch.source.name), own) for own in named]
+    if others:
+        name = _("%(count)s other sources") % {"count": len(others)}
+        said.append(_read(record, name, [reading for own in others for reading in own]))
+    is_whole = not list(_missing(record))
+    return (_("Complete.") if is_whole else _("Not complete.")), prose.sentences(said)
+
+
+def _read(record: Record, name: str, readings: Sequence[days.Reading]) -> str:
+    """How much of one source, or of several taken together, was read, and when last."""
+    read, declared = sum(one.read for one in readings), sum(one.declared for one in readings)
+    fetched = max((one.batch.fetched_at for one in readings if one.batch.fetched_at), default=None)
+    if fetched is None:
+        return _("%(source)s: no answer.") % {"source": name}
+    values = {
+        "source": name,
+        "read": prose.number(read),
+        "all": prose.number(declared),
+        "time": record.as_of(fetched),
+    }
+    if not declared:
+        said = _("%(source)s: no entries, read at %(time)s.") % values
+    elif read == declared:
+        words = ngettext(
+            "%(source)s: the one entry read by %(time)s.",
+            "%(source)s: all %(all)s entries read by %(time)s.",
+            declared,
+        )
+        said = words % values
+    else:
+        said = _("%(source)s: %(read)s of %(all)s entries read by %(time)s.") % values
+    unread = sum(one.state == days.State.UNREAD for one in readings)
+    if unread:
+        words = ngettext("One list was not read.", "%(count)s lists were not read.", unread)
+        said = prose.sentences((said, words % {"count": unread}))
+    return said
