@@ -29,7 +29,10 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "digest.settings")
 
-from digest.sources import huggingface
+from digest.papers import gist, remarks
+from digest.papers.text import readable
+from digest.sources import feed, huggingface, jsonfeed
+from digest.sources.arxiv import api, names, oai, rss
 from digest.sources.records import NotAList, Parsed
 
 SLOWEST_SECONDS = 5.0
@@ -82,7 +85,7 @@ VALUES = [
 NAMES = (b"title", b"id", b"link", b"author", b"entry", b"item", b"guid", b"pubDate", b"metadata", b"record")
 
 
-def _json_account(parsed: Parsed) -> None:
+def _account(parsed: Parsed) -> None:
     assert parsed.declared >= len(parsed.records) + len(parsed.rejected), (
         f"{parsed.declared} declared, {len(parsed.records)} records and {len(parsed.rejected)} rejected"
     )
@@ -128,23 +131,80 @@ def targets() -> dict[str, Target]:
         },
         "title": "Agents", "numComments": 1, "thumbnail": "https://example.org/a.png",
     }  # fmt: skip
+    plain_feed = (
+        b'<?xml version="1.0"?><rss version="2.0"><channel><title>Lab</title><link>https://lab.example/</link>'
+        b"<item><title>A post</title><link>https://lab.example/1</link><guid>1</guid>"
+        b"<pubDate>Thu, 20 Aug 2026 09:00:00 GMT</pubDate><description>&lt;p&gt;See "
+        b'&lt;a href="https://arxiv.org/abs/2608.18565"&gt;this&lt;/a&gt;&lt;/p&gt;</description></item>'
+        b"</channel></rss>"
+    )
+    json_feed = {
+        "version": "https://jsonfeed.org/version/1.1",
+        "title": "Lab",
+        "items": [{"id": "1", "url": "https://lab.example/1", "title": "A post", "content_html": "<p>x</p>"}],
+    }
+    words = [text.encode() for text in (*_TEXTS, "“Agents”, and ﬁve more… 语言模型 שלום")]
     return {
         "huggingface": Target(
-            lambda body: _json_account(huggingface.parse(body, day)),
+            lambda body: _account(huggingface.parse(body, day)),
             [
                 json.dumps([entry, entry | {"title": None}]).encode(),
                 b"[]",
                 *recorded("hf_daily_papers/history/2024*.json", "hf_daily_papers/2026-07-24.json"),
             ],
         ),
+        "arxiv-rss": Target(
+            lambda body: _account(rss.parse(body).parsed), [plain_feed, *recorded("arxiv_rss/**/*.xml")]
+        ),
+        "arxiv-oai": Target(
+            lambda body: _account(oai.parse(body, day).parsed), [plain_feed, *recorded("arxiv_oai/**/*.xml")]
+        ),
+        "arxiv-api": Target(
+            lambda body: _account(api.parse(body).parsed), [plain_feed, *recorded("arxiv_api/*")]
+        ),
+        "feed": Target(
+            lambda body: _account(feed.parse(body, day)),
+            [plain_feed, *recorded("feeds/**/*.xml", "feeds/**/*.rss")],
+        ),
+        "jsonfeed": Target(
+            lambda body: _account(jsonfeed.parse(body, day)), [json.dumps(json_feed).encode()]
+        ),
+        "names": Target(lambda body: names.split(_text(body)), words),
+        "remarks": Target(lambda body: remarks.read(_text(body), _text(body)), words),
+        "gist": Target(lambda body: gist.best_sentence(_text(body)[:300], _text(body)), words),
+        "text": Target(lambda body: _is_clean(readable(_text(body)[:20_000])), words),
     }
+
+
+_TEXTS = (
+    "Ada Lovelace (1 and 2), Charles Babbage Jr. (2) ((1) Univ. of London, (2) ETH Zürich)",
+    "The ATLAS Collaboration: G. Aad, B. Abbott, and D. C. Abbott for the LHC",
+    "Accepted at ICML 2026 (Oral); 12 pages, 3 figures. Code: https://github.com/a/b. Project: https://a.io/x",
+    "This paper has been withdrawn by the authors due to an error in Lemma 3.",
+    r"We show $\mathcal{O}(n^{2})$ for $\alpha$-RL, \textbf{bold}, G\'odel, 50\% and {\it et al.} \cite{a}",
+    "What is known? Little (e.g. Fig. 3, cf. et al.). We propose X. It gains 3.5 points.",
+)
+
+
+def _text(body: bytes) -> str:
+    """Text with lone surrogates where the bytes have them: a JSON source can send those."""
+    try:
+        return body.decode("utf-8", "surrogatepass")
+    except UnicodeDecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _is_clean(text: str) -> None:
+    assert "\n" not in text, "more than one line"
+    assert not any(c in text for c in "\x00\u202e\u2028"), "characters that hide or rearrange"
+    text.encode()  # no lone surrogate
 
 
 def misled(seed: bytes, chance: random.Random) -> bytes | None:
     """Well-formed JSON with values of the wrong kind in it; None where the seed is no JSON."""
     try:
         tree = json.loads(seed)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
     places: list[tuple[Any, Any]] = []
     waiting = [tree]
