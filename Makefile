@@ -22,6 +22,7 @@ test: install  ## the whole test suite, beside whatever runs
 	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
 
 bench: install  ## the benchmarks at a size for two cores
+	$(BIN)/python manage.py benchmark ingest --papers 1284 --json $(ARGS)
 	$(BIN)/python manage.py benchmark match --json $(ARGS)
 	$(BIN)/python manage.py benchmark compose --json $(ARGS)
 	$(BIN)/python manage.py benchmark deliver --json $(ARGS)

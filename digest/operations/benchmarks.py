@@ -14,7 +14,7 @@ import socketserver
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,15 @@ import psycopg
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 from psycopg import sql
 
 from digest.editions import compose, run, schedule
 from digest.matching.index import DayIndex
 from digest.models import Batch, Paper, Sighting, Source
 from digest.papers import sample
+from digest.papers.ingest import ingest
+from digest.sources.records import PaperRecord, Parsed
 from subscriptions import topics
 from subscriptions.filters import parse
 from subscriptions.mail import ledger
@@ -37,6 +40,13 @@ from subscriptions.models import SubscribedTopic, Subscriber, Topic
 DAY = date(2026, 8, 20)
 NOW = datetime(2026, 8, 21, 1, tzinfo=UTC)
 FILTERS = 300
+CATEGORIES = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
+# What authors leave in their abstracts: one in eight has a command, one in ten a dollar sign.
+LATEX = (
+    r"We bound the error by $\mathcal{O}(\sqrt{n \log n})$ for every $\epsilon > 0$.",
+    r"Our \emph{two-stage} method gains 3.4\% over \textsc{Base}, see \url{https://example.org/code}.",
+    r"Erd\H{o}s--R\'enyi graphs with $p_{ij} \leq 10^{-3}$ are covered as well.",
+)
 ORGANISATIONS = ("Example Lab", "Sample University", "Institute of Trials", "")
 
 
@@ -73,7 +83,7 @@ class _Clock:
         return time.process_time() - self._cpu
 
 
-# --- the four of them -----------------------------------------------------------------------------
+# --- the five of them -----------------------------------------------------------------------------
 
 
 def match(*, subscribers: int, papers: int) -> Measured:
@@ -138,7 +148,40 @@ def day(*, subscribers: int, papers: int) -> Measured:
     )
 
 
+def ingest_day(*, subscribers: int, papers: int) -> Measured:
+    """Store an arXiv day: all new, the same again, then all changed. `subscribers` plays no part."""
+    source = Source.objects.get(slug="arxiv")
+    records = _records(papers, random.Random(13))
+    changed = tuple(replace(record, version=2, title=f"{record.title} revised") for record in records)
+    clock = _Clock()
+    passes, queries = [], []
+    for number, said in enumerate((records, records, changed)):
+        started = clock.seconds
+        with CaptureQueriesContext(connection) as captured:
+            done = ingest(
+                Parsed(declared=papers, records=said),
+                source=source,
+                listing_day=DAY,
+                now=NOW + timedelta(hours=number),
+                categories=CATEGORIES,
+                door="rss",
+                is_final=True,
+            )
+        passes.append(clock.seconds - started)
+        queries.append(len(captured))
+        assert done.parsed == papers
+        if not number:
+            counts = {"papers": papers, "new": done.new, "merged": done.merged, "rejected": done.rejected}
+    return Measured(
+        clock.seconds,
+        clock.cpu_seconds,
+        {name: papers / each for name, each in zip(("new", "again", "changed"), passes, strict=True)},
+        {**counts, "queries": queries, "pass_seconds": [round(each, 3) for each in passes]},
+    )
+
+
 BENCHMARKS: dict[str, Callable[..., Measured]] = {
+    "ingest": ingest_day,
     "match": match,
     "compose": compose_edition,
     "deliver": deliver,
@@ -248,6 +291,40 @@ def _fill_papers(papers: int, dice: random.Random) -> None:
     Sighting.objects.bulk_create(
         Sighting(paper=paper, source=source, batch=batch, listing_day=DAY, seen_at=NOW, votes=paper.votes)
         for paper in stored
+    )
+
+
+def _records(papers: int, dice: random.Random) -> tuple[PaperRecord, ...]:
+    """A day's announcements, as long and as full of LaTeX as arXiv's are."""
+    entries = _entries()
+
+    def abstract() -> str:
+        said = ""
+        while len(said) < 1_300:  # the mean of 20,726 recent ones
+            said += f"{dice.choice(entries)['abstract']} "
+        return f"{said}{dice.choice(LATEX)}" if dice.random() < 0.2 else said
+
+    return tuple(
+        PaperRecord(
+            position=number,
+            listing_day=DAY,
+            arxiv_id=f"2608.{10_000 + number}",
+            title=f"{dice.choice(entries)['title']}: case {number} of $k$-step \\emph{{agents}}",
+            abstract=abstract(),
+            authors=tuple(
+                f"{dice.choice('ABCDEFG')}. Author{dice.randint(1, 5_000)}"
+                for _ in range(dice.randint(1, 12))
+            ),
+            affiliations=tuple(dict.fromkeys(dice.choices(ORGANISATIONS[:3], k=2))),
+            primary_category=(own := dice.sample(CATEGORIES, dice.randint(1, 3)))[0],
+            categories=tuple(own),
+            announce_type=dice.choice(("new", "new", "cross")),
+            version=1,
+            comment=dice.choice(
+                ("", "12 pages, 4 figures", "Accepted at ACL 2026. Code: https://github.com/a/b")
+            ),
+        )
+        for number in range(papers)
     )
 
 

@@ -6,7 +6,7 @@ that is what reaches operators who watch no page; clearing logs it too.
 
 import logging
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import UTC, date, datetime, timedelta
 from statistics import median
 from typing import Any
 
@@ -28,9 +28,6 @@ SMALLEST_USUAL = 10  # small categories have days with one paper
 FAILING_AFTER = timedelta(hours=24)  # a night's outage mends itself; a day's costs an edition
 FAILING_TRIES = 3  # arXiv is asked on weekdays only: after a weekend one failure is no day's
 
-# arXiv's feed turns over at 04:00 or 05:00 UTC and is read from 05:30 on; by nine, three more tries have been
-# made, and there is time to mend it before the day is over.
-ARXIV_LATE_AT = time(9, tzinfo=UTC)
 # Days whose lists are looked at: Hugging Face's lists change for three days, and a weekend lies between two
 # of arXiv's. Older gaps are found by whoever looks at the ledger.
 LOOK_BACK_DAYS = 4
@@ -224,10 +221,10 @@ def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: dat
     for source in lists:
         is_arxiv = source.kind == Source.Kind.ARXIV
         for day in days:
-            if is_arxiv and calendar.is_expected(day) and now >= datetime.combine(day, ARXIV_LATE_AT):
+            if is_arxiv and calendar.is_expected(day) and now >= calendar.late_at(day):
                 for category in source.categories:
                     if (source.pk, category, day) not in batches and (source.pk, category) in was_read:
-                        yield _late(source, category, day, by=f"{ARXIV_LATE_AT:%H:%M} UTC")
+                        yield _late(source, category, day, by=f"{calendar.late_at(day):%H:%M} UTC")
             elif not is_arxiv and not calendar.is_weekend(day) and day < today:
                 batch = batches.get((source.pk, "", day))
                 if batch is None and (source.pk, "") in was_read:

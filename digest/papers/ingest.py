@@ -26,7 +26,7 @@ from django.db import DataError, IntegrityError, transaction
 from django.db.models import Count, Max, Min, Q
 
 from digest.models import Batch, Merge, Paper, SetAside, Sighting, Source
-from digest.papers import alarms, merging
+from digest.papers import alarms, merging, rows
 from digest.papers.cleaning import COUNTS, Clean, clean, kind_of
 from digest.papers.identity import NotAnAddress, canonical_url
 from digest.sources.records import PaperRecord, Parsed, Rejected
@@ -391,20 +391,20 @@ def _set_aside(
     An answer for all days (`keeps`) brings its broken entries again and again: each stays where it was first.
     """
     mine = SetAside.objects.filter(batch__in=batches.values())
-    rows = [(own, one, _raw(one.raw)) for own, one in aside]
+    entries = [(own, one, _raw(one.raw)) for own, one in aside]
     taken: dict[int, set[int]] = {}
     if keeps:
         source = next(iter(batches.values())).source_id
-        raws = [raw for _own, _one, raw in rows]
+        raws = [raw for _own, _one, raw in entries]
         before = SetAside.objects.filter(batch__source=source)
-        seen = set(before.filter(raw__in=raws).values_list("raw", flat=True)) if rows else set()
-        rows = [row for row in rows if row[2] not in seen]
-        for batch_id, position in mine.values_list("batch_id", "position") if rows else ():
+        seen = set(before.filter(raw__in=raws).values_list("raw", flat=True)) if entries else set()
+        entries = [entry for entry in entries if entry[2] not in seen]
+        for batch_id, position in mine.values_list("batch_id", "position") if entries else ():
             taken.setdefault(batch_id, set()).add(position)
     else:
         mine.delete()
     made = []
-    for own, one, raw in rows:
+    for own, one, raw in entries:
         batch = batches[own[0]]
         positions = taken.setdefault(batch.pk, set())
         position = one.position if one.position not in positions else max(positions) + 1
@@ -573,7 +573,7 @@ def _write(
         for key, one in kept.items()
         if key not in known
     }
-    Paper.objects.bulk_create(created.values())
+    rows.insert(list(created.values()))
     changed: set[str] = set()
     retitled = list(created.values())
     for key, one in known.items():
@@ -703,14 +703,8 @@ def _is_before(version: int | None, other: int | None) -> bool:
 
 
 def _update(papers: dict[int, Paper], known: dict[str, _Known], *, now: datetime) -> None:
-    """Write changed rows back, and note for the others that their counts were read again.
-
-    One INSERT … ON CONFLICT UPDATE for all: an UPDATE with a CASE for each field, as bulk_update writes it,
-    takes seconds for a day's papers.
-    """
-    Paper.objects.bulk_create(
-        papers.values(), update_conflicts=True, unique_fields=["id"], update_fields=_UPDATED_FIELDS
-    )
+    """Write changed rows back, and note for the others that their counts were read again."""
+    rows.update(papers.values(), _UPDATED_FIELDS)
     counted = [one.paper.pk for one in known.values() if one.paper.counted_at == now]
     Paper.objects.filter(pk__in=counted).exclude(pk__in=papers).update(counted_at=now)
 
@@ -762,7 +756,7 @@ def _sightings(
         if key not in told
     }
     # Two readings of one list within the same instant say the same; the first stands.
-    Sighting.objects.bulk_create(added.values(), ignore_conflicts=True)
+    rows.insert(list(added.values()), ignore_conflicts=True)
     return set(added)
 
 
