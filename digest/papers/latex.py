@@ -29,9 +29,9 @@ _MARKUP_CHARACTER = re.compile(r"[\\${}^_~`\t\f\r\x08\x0b]")
 _MARKUP_WORDS = (
     *("''", "--", "times", "infty", "nabla", "neq", "leq", "geq", "approx", "angle", "propto", "varepsilon"),
     *("cdot", "rightarrow", "ceil", "floor", "otimes", "oplus", "subseteq", "forall", "textbf", "textit"),
-    *("texttt", "textsc", "'olya", " % ", " gg ", " ll "),
+    *("texttt", "textsc", "boldsymbol", "'olya", " % ", " gg ", " ll "),
 )
-_MARKUP_RARE = re.compile(r"[A-Za-z]'e|[a-z]\"[aou]|\d\s?(?:sim|pm)\s?\d|\s(?:%|gg|ll)\s")
+_MARKUP_RARE = re.compile(r"[A-Za-z]'e|[A-Za-z]\"[aou]|\d\s?(?:sim|pm)\s?\d|\s(?:%|gg|ll)\s")
 
 
 def _has_markup(text: str) -> bool:
@@ -105,6 +105,7 @@ _FUNCTIONS = _names(
     var
     """
 ) - {"deg"}
+_DOUBLE_STRUCK = re.compile(r"(?:bb)?([RNZQ])|bb([CPH])")  # what most authors call them
 _BLACKBOARD = {"R": "ℝ", "N": "ℕ", "Z": "ℤ", "Q": "ℚ", "C": "ℂ", "P": "ℙ", "H": "ℍ"}
 _FONTS = _names(
     """
@@ -173,6 +174,10 @@ def unlatex(text: str) -> str:
 
 
 _PLAIN = re.compile(r"[^\\{}$^_]+")
+
+
+_ROMAN = re.compile(r"(?:^|[\s(])(?:II|III|IV|VI)$")
+_ISOTOPE = re.compile(r"\^\{?(\d{1,3})\}?(?=[A-Z][a-z]?\b|[A-Z][a-z]?[\d_({+-])")
 
 
 class _Reader:
@@ -277,6 +282,8 @@ class _Reader:
             self._drop_empty_group()
         elif name in _symbols():
             self._symbol(_symbols()[name])
+        elif self._math and (double := _DOUBLE_STRUCK.fullmatch(name)):
+            self._symbol(_BLACKBOARD[double[1] or double[2]])
         else:
             self._unknown(name)
 
@@ -419,7 +426,7 @@ class _Reader:
     def _root(self, name: str) -> None:
         degree = self._option()
         inside = self._inside(self._argument() or "").strip()
-        sign = {"3": "∛", "4": "∜"}.get(degree, "√")
+        sign = {"3": "∛", "4": "∜"}.get(degree) or (_raised(degree) if degree.isalnum() else "") + "√"
         self._write(sign + (inside if len(inside) <= 1 or inside.isdigit() else f"({inside})"))
 
     def _binomial(self, name: str) -> None:
@@ -487,6 +494,11 @@ class _Reader:
         if sign == "_":
             # Outside a formula most underscores belong to names: mini_sudoku. β_1 and H_{in} do not.
             attached = attached and (self._math or following in "{\\" or self._is_lone_letter(following))
+        isotope = _ISOTOPE.match(self._text, self._at) if sign == "^" and not last.isalnum() else None
+        if isotope and not attached:  # ^4He, ^{13}C
+            self._write(_raised(isotope[1]))
+            self._at = isotope.end()
+            return
         if not attached or following in "^_":
             self._write(sign)
             self._at += 1
@@ -505,7 +517,10 @@ class _Reader:
 
     def _is_lone_letter(self, following: str) -> bool:
         """β_1, C_Phi: one letter before, and a digit or the name of a Greek letter behind."""
-        before = "".join(self._out[-2:])[-2:]
+        before = "".join(self._out[-2:])[-8:]
+        if _ROMAN.search(before):  # II_1 factors
+            return following.isdigit()
+        before = before[-2:]
         lone = len(before) < 2 or not (before[0].isalnum() or before[0] in "_-./")
         return (
             lone
@@ -530,8 +545,8 @@ def _raised(inside: str) -> str:
     inside = _greek_words(inside)
     if inside in ("∘", "circ", "°", "o"):
         return "°"
-    if inside in ("prime", "′", "'"):
-        return "′"
+    if inside in ("prime", "′", "'") or (inside and not inside.strip("′")):
+        return {2: "″", 3: "‴"}.get(inside.count("′"), "′" * max(inside.count("′"), 1))
     if inside in ("*", "⋆", "∗", "st", "nd", "rd", "th", "†", "‡", "®", "™"):
         return inside
     if inside and all(character in _SUPERSCRIPTS for character in inside):
@@ -540,7 +555,7 @@ def _raised(inside: str) -> str:
 
 
 def _lowered(inside: str) -> str:
-    inside = _greek_words(inside)
+    inside = _greek_words(inside).lstrip("_")  # p_{_N}, set lower by hand
     if inside and all(character in _SUBSCRIPTS for character in inside):
         return "".join(_SUBSCRIPTS[character] for character in inside)
     return _script("_", inside)
@@ -638,7 +653,7 @@ def _repaired(text: str) -> str:
         text = _LOST_COLOUR.sub("{", text)
     if "\\" in text:
         text = re.sub(r"\\(?=\d+\))", "", text)  # "\3) Training", an enumeration
-        text = re.sub(r"\\\$\s?(?=\d)|\\(?=\d)", "\ue002", text)  # \$1.4M, and \1.4M, which was \$1.4M
+        text = re.sub(r"\\\$\s?(?=\d)|(?<!\\)\\(?=\d)", "\ue002", text)  # \$1.4M, and \1.4M, which was \$1.4M
         if re.search(r"\\\"[\s.,;:)]|\\\"$", text):  # \"quoted\": string escapes, not diaereses
             text = text.replace('\\"', '"')
     if "'" in text or '"' in text:
@@ -687,11 +702,21 @@ def _formulas(text: str) -> str:
         readable = _Reader(formula.replace("~", " "), math=True).read().strip()
         before = text[done : match.start()]
         # What the reader above writes must not be read as LaTeX a second time.
-        out += [before, _shielded(readable)]
+        out += [before, _shielded(_set(readable))]
         done = match.end()
     rest = text[done:]
     out.append(rest)
     return re.sub(r"\$(?=\s?\d)", "\ue002", "".join(out))
+
+
+_HALF_SPACED = re.compile(r"(?<=[^\s({\[|:])([∈∉⊂⊆⊃⊇≤≥≠≈≡∼≪≫→←↦=∝]|×(?= [\w(])) (?=\S)")
+_PRIMES = re.compile(r"(?<=[\w)\]}])('{1,3})(?![A-Za-z])")
+
+
+def _set(formula: str) -> str:
+    """The formula as a printer sets it: relations with a blank on both sides or none, primes as primes."""
+    formula = _HALF_SPACED.sub(r" \1 ", formula)
+    return _PRIMES.sub(lambda primes: "′″‴"[len(primes[1]) - 1], formula) if "'" in formula else formula
 
 
 _SHIELD = str.maketrans(
@@ -712,7 +737,8 @@ def _is_formula(inside: str, behind: str) -> bool:
     Pandoc's rule (MANUAL, tex_math_dollars): no blank inside either dollar, no digit behind the second.
     Formulas that break it carry LaTeX.
     """
-    if re.search(r"[\\^_]|textbf\{|mathcal", inside):
+    # $-$19 and $>$0.99: nobody asks for a price of ">".
+    if re.search(r"[\\^_]|textbf\{|mathcal", inside) or re.fullmatch(r"\s*[-+±<>=~*/|≤≥×→−]+\s*", inside):
         return True
     if inside[0].isspace() or inside[-1].isspace():
         return len(inside.strip()) <= 12 and not re.match(r"\s*\d", inside)
@@ -759,6 +785,8 @@ def _lost_words(text: str) -> str:
         text = _LOST_SYMBOL.sub(lambda match: _symbols()[match[1]], text)
     if "gg" in text or "ll" in text:
         text = _LOST_BETWEEN.sub(lambda match: f"{match[1]} {_symbols()[match[2]]} ", text)
+    if "boldsymbol" in text:
+        text = re.sub(r"\bboldsymbol\s?(?=\S)", "", text)
     if "text" in text:
         text = re.sub(r"\btext(?:bf|it|tt|sc) (?=[A-Z])", "", text)
     if "_" not in text:

@@ -40,6 +40,12 @@ class TestFormulas:
             (r"$\ell_1$-norm", "ℓ₁-norm"),
             (r"\( O(n^3) \) time", "O(n³) time"),
             (r"$a \not\in B$", "a ∉ B"),
+            (r"$f: X\to Y$ with $x\in [0,1]$", "f: X → Y with x ∈ [0,1]"),
+            (r"$f''(x) = g'(x)$ and $u^{\prime\prime}$", "f″(x) = g′(x) and u″"),
+            (r"$\sqrt[6]{2}$, $p_{_N}(x)$, $\bbR^n$", "⁶√2, p_N(x), ℝⁿ"),
+            (r"up to $-$19.0 and $>$0.99", "up to -19.0 and >0.99"),
+            ("the ^4He trimer, II_1 factors", "the ⁴He trimer, II₁ factors"),
+            (r"$\textit{Don't Guess, Just Ask}$: X", "Don't Guess, Just Ask: X"),
         ],
     )
     def test_become_unicode(self, text: str, expected: str) -> None:
@@ -112,6 +118,8 @@ class TestMangled:
             ("Fr'echet and Schr\"odinger", "Fréchet and Schrödinger"),
             ("they're what's \"on\" it", "they're what's \"on\" it"),
             ("τ^2-Bench, D^2-Align, β_1=β_2", "τ²-Bench, D²-Align, β₁=β₂"),
+            ("propose boldsymbolπ-StepNFT", "propose π-StepNFT"),
+            ("a set, . . . , and e.g. , one . Then", "a set, . . ., and e.g., one. Then"),
             ("mini_sudoku and snake_case_2", "mini_sudoku and snake_case_2"),
         ],
     )
@@ -154,34 +162,69 @@ class TestCharacters:
         result.encode()
 
     @pytest.mark.parametrize(
-        "text", ["{", "$", "\\", "{}", "^{", "\\frac", "~", "_", "https://a.example/)", "$a", "\\("]
+        "text",
+        [
+            *(
+                "{",
+                "$",
+                "\\",
+                "{}",
+                "^{",
+                "\\frac",
+                "~",
+                "_",
+                "https://a.example/)",
+                "$a",
+                "\\(",
+                "$'",
+                "\\sqrt[",
+                "a_",
+            ),
+            *(
+                "\u2028",
+                "\u202e",
+                "\0",
+                "e\u0301\u0327\u0335",
+                "^1",
+                "'e",
+                "timessim",
+                "&amp;",
+                "\\char",
+                " .",
+                "II_1 ",
+            ),
+        ],
     )
     def test_a_hostile_text_costs_no_more_than_its_length(self, text: str) -> None:
         began = time.process_time()
 
-        readable(text * 10_000)
+        readable(text * 20_000)
 
         assert time.process_time() - began < 5
 
 
 @pytest.mark.shared_data
 class TestRecordedTexts:
-    """How much markup is left: backslash, dollar, brace. What remains is money and sets."""
+    """How much LaTeX is left.
+
+    A text counts as having a residue when it still holds a backslash, a dollar sign or a brace, whatever for:
+    sums of money ("$15 per paper") and sets ("n ∈ {10, 20}") are counted too, and are nearly all that is
+    left. The issue allows 0.5 % of titles and 2 % of abstracts of the 20,726 recent ones.
+    """
 
     @pytest.mark.parametrize(
-        ("name", "count", "worst_titles", "worst_abstracts"),
+        ("name", "every", "worst_titles", "worst_abstracts"),
         [
-            ("hf_daily_papers_2024-05_2026-08", 2_000, 0.002, 0.01),
-            ("arxiv_listings_2026-04_2026-07", 1_000, 0.002, 0.015),
-            ("arxiv_all_sciences_until_2019", 1_000, 0.005, 0.02),
+            ("arxiv_listings_2026-04_2026-07", 1, 0.0005, 0.007),
+            ("arxiv_all_sciences_until_2019", 2, 0.0005, 0.011),
+            ("hf_daily_papers_2024-05_2026-08", 3, 0.001, 0.006),
         ],
     )
     def test_hardly_any_residue(
-        self, shared_data_dir: Path, name: str, count: int, worst_titles: float, worst_abstracts: float
+        self, shared_data_dir: Path, name: str, every: int, worst_titles: float, worst_abstracts: float
     ) -> None:
         with gzip.open(shared_data_dir / "corpus" / f"{name}.jsonl.gz", "rt", encoding="utf-8") as lines:
-            papers = [json.loads(line) for line in lines]
-        papers = papers[:: len(papers) // count]
+            papers = [json.loads(line) for at, line in enumerate(lines) if at % every == 0]
 
         titles = [title for title in (readable(paper["title"]) for paper in papers) if RESIDUE.search(title)]
         abstracts = [
@@ -191,6 +234,19 @@ class TestRecordedTexts:
         assert len(titles) <= worst_titles * len(papers), titles
         assert len(abstracts) <= worst_abstracts * len(papers), abstracts
         assert not [text for text in titles + abstracts if "\\" in text]
+
+    def test_a_thousand_papers_are_read_in_a_second(self, shared_data_dir: Path) -> None:
+        """Measured: 3,800 a second on one core, with titles and authors. Ten times slower fails."""
+        path = shared_data_dir / "corpus" / "arxiv_listings_2026-04_2026-07.jsonl.gz"
+        with gzip.open(path, "rt", encoding="utf-8") as lines:
+            papers = [json.loads(line) for line, _ in zip(lines, range(2_000), strict=False)]
+        began = time.process_time()
+
+        for paper in papers:
+            for text in (paper["title"], paper["abstract"], *paper["authors"]):
+                readable(text)
+
+        assert time.process_time() - began < len(papers) / 400
 
     def test_the_seeds_have_none_but_money(self, shared_data_dir: Path) -> None:
         left = []
