@@ -222,6 +222,9 @@ def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: dat
         is_arxiv = source.kind == Source.Kind.ARXIV
         for day in days:
             if is_arxiv and calendar.is_expected(day) and now >= calendar.late_at(day):
+                own = [batches.get((source.pk, category, day)) for category in source.categories]
+                if own and all(batch is not None and not batch.declared for batch in own):
+                    yield Alarm.Kind.EMPTY, f"{source.slug}::{day}", source, "", day, empty(source, day)
                 for category in source.categories:
                     if (source.pk, category, day) not in batches and (source.pk, category) in was_read:
                         yield _late(source, category, day, by=f"{calendar.late_at(day):%H:%M} UTC")
@@ -230,7 +233,7 @@ def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: dat
                 if batch is None and (source.pk, "") in was_read:
                     yield _late(source, "", day, by="the end of the day")
                 elif batch is not None and batch.settled_at and not batch.declared:
-                    yield _empty(source, day)
+                    yield Alarm.Kind.EMPTY, f"{source.slug}::{day}", source, "", day, empty(source, day)
 
 
 def _late(source: Source, category: str, day: date, *, by: str) -> _Finding:
@@ -242,9 +245,9 @@ def _late(source: Source, category: str, day: date, *, by: str) -> _Finding:
     return Alarm.Kind.LATE, f"{source.slug}:{category}:{day}", source, category, day, message
 
 
-def _empty(source: Source, day: date) -> _Finding:
-    message = (
-        f"{source.name}: {day:%A} {day} is over and its list is empty: a holiday, or trouble at the source. "
+def empty(source: Source, day: date) -> str:
+    """What is said of a list that should hold something."""
+    return (
+        f"{source.name}: the list of {day:%A} {day} is empty: a holiday, or trouble at the source. "
         f"Read it again: manage.py fetch_papers --source {source.slug} --date {day}."
     )
-    return Alarm.Kind.EMPTY, f"{source.slug}::{day}", source, "", day, message

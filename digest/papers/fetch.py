@@ -12,7 +12,7 @@ from typing import Protocol
 from digest.models import Batch, Source
 from digest.papers import sample
 from digest.papers.ingest import Ingested
-from digest.papers.readers import huggingface
+from digest.papers.readers import arxiv, huggingface
 from digest.sources.http import Client, SourceError
 from digest.sources.registry import KINDS
 
@@ -39,7 +39,7 @@ class Reader(Protocol):
         """When a run that went well at `now` is followed by the next."""
 
 
-READERS: dict[str, Reader] = {"huggingface": huggingface}
+READERS: dict[str, Reader] = {"arxiv": arxiv, "huggingface": huggingface}
 
 
 class UnknownSource(ValueError):

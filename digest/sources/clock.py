@@ -22,6 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import DateTimeField, Func
 from psycopg import errors
 
 from digest.models import UpstreamClock
@@ -29,7 +30,7 @@ from digest.sources.http import SourceError
 
 # The tenth is for the way there: two requests that start three seconds apart may arrive nearer to each other.
 SECONDS = 3.1
-LONGEST_WAIT_SECONDS = 90.0  # a request of another process, and those that were waiting before us
+LONGEST_WAIT_SECONDS = 45.0  # a request of another process, and those that were waiting before us
 RETRY_AFTER = timedelta(minutes=2)
 
 _LOCKS = 0x70617065  # "pape", the first half of the advisory lock; the second is the clock's name
@@ -77,17 +78,32 @@ def close(name: str, *, until: datetime, reason: str) -> None:
     logger.warning("%s is left alone until %s: %s", name, until, reason)
 
 
-def reopen(name: str) -> None:
-    """The service answers again: forget that it was closed, and why."""
-    UpstreamClock.objects.filter(name=name, closed_until__isnull=False).update(closed_until=None, reason="")
+def close_for(name: str, first: timedelta, *, then: timedelta, reason: str) -> datetime:
+    """Let nobody ask for the time `first`; where no answer has come since the last closing, for `then`.
+
+    When the clock opens again, by the database's clock.
+    """
+    was_closed = UpstreamClock.objects.filter(name=name, closed_until__isnull=False).exists()
+    until = now() + (then if was_closed else first)
+    close(name, until=until, reason=reason)
+    return until
 
 
-def closing_of(name: str) -> UpstreamClock | None:
-    """The row of a clock that was closed and has not been opened by an answer since; maybe it is over."""
-    return UpstreamClock.objects.filter(name=name, closed_until__isnull=False).first()
+def now() -> datetime:
+    """The database's time: what closings and starts are measured by."""
+    with connections["default"].cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+def reopen(*names: str) -> None:
+    """The service answers: forget closings that are over, and why they were."""
+    over = UpstreamClock.objects.filter(name__in=names, closed_until__lte=_CLOCK_TIMESTAMP)
+    over.update(closed_until=None, reason="")
 
 
 _TABLE = UpstreamClock._meta.db_table
+_CLOCK_TIMESTAMP = Func(function="clock_timestamp", output_field=DateTimeField())
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 

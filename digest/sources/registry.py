@@ -44,5 +44,6 @@ class SourceKind:
 
 
 KINDS: dict[str, SourceKind] = {
+    "arxiv": SourceKind(label="arXiv", by_day=True, is_typed=False),
     "huggingface": SourceKind(label="Hugging Face Daily Papers", by_day=True, is_typed=False),
 }

@@ -215,7 +215,7 @@ class _Reading:
         )
         if not is_recent:
             return ""
-        is_home = not self._asked or bool(self._asked & set(primary))
+        is_home = not self._asked or any({code, code.partition(".")[0]} & self._asked for code in primary)
         if number == 1:
             return rss.NEW if is_home else rss.CROSS
         return rss.REPLACE if is_home else rss.REPLACE_CROSS

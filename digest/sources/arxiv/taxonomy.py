@@ -249,6 +249,7 @@ def _categories() -> dict[str, Category]:
 CATEGORIES: dict[str, Category] = _categories()
 
 _ARCHIVES = frozenset(category.archive for category in CATEGORIES.values())
+_OF_PHYSICS = frozenset(category.archive for category in CATEGORIES.values() if category.group == "Physics")
 _BY_LOWER_CASE = {code.lower(): code for code in CATEGORIES}
 # A code that arXiv may add tomorrow; subject classes of other systems (I.2.6, 68T05) do not look like it.
 _LIKE_A_CODE = re.compile(
@@ -262,6 +263,11 @@ def is_category(code: str) -> bool:
     return code in CATEGORIES or (match is not None and match["archive"] in _ARCHIVES)
 
 
+def is_archive(code: str) -> bool:
+    """Whether this names all categories of an archive: "cs" stands for "cs.AI", "cs.CL" and so on."""
+    return code in _ARCHIVES and (code not in CATEGORIES or not CATEGORIES[code].is_active)
+
+
 def spelled(code: str) -> str:
     """The code as arXiv's data has it: "CS.cl" → "cs.CL". What is no category is given back as it is."""
     code = code.strip()
@@ -269,10 +275,9 @@ def spelled(code: str) -> str:
 
 
 def oai_set(code: str) -> str:
-    """The category's set in OAI-PMH: "cs.CL" → "cs:cs:CL", "hep-th" → "physics:hep-th"."""
-    category = CATEGORIES.get(code)
+    """The set of a category or an archive in OAI-PMH: "cs.CL" → "cs:cs:CL", "hep-th" → "physics:hep-th"."""
     archive, _, subject = code.partition(".")
-    group = "physics" if category is not None and category.group == "Physics" else archive
+    group = "physics" if archive in _OF_PHYSICS else archive
     return f"{group}:{archive}:{subject}" if subject else f"{group}:{archive}"
 
 
