@@ -1,8 +1,9 @@
 import functools
 import json
+import logging
 import sys
 from collections.abc import Callable, Iterator
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
@@ -10,19 +11,24 @@ from django.utils import timezone
 from rich.progress import Progress
 
 from digest.management import arguments
+from digest.models import Source
 from digest.papers import fetch
 from digest.papers.ingest import Ingested
 from digest.papers.readers import huggingface
 from digest.sources.http import Client, SourceError
+from digest.sources.registry import KINDS
 
-NUMBERS = ("declared", "parsed", "new", "updated", "rejected")
+NUMBERS = ("declared", "parsed", "new", "updated", "cross", "rejected")
+
+logger = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
     help = (
-        "Fetch the papers of a listing day and store them. Without --date: today and the days before it that "
-        "may still have changed. Entries that were set aside are accounted for; only a source that could not "
-        "be read is a failure."
+        "Fetch the papers of a listing day and store them. Without --date: what may have changed since. "
+        "Sources with one list for everything, such as feeds, are read once, whatever the day. Entries that "
+        "were set aside are accounted for; only a source that could not be read is a failure, and it does "
+        "not keep the others from being read."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -41,33 +47,39 @@ class Command(BaseCommand):
             sources = fetch.sources(options["source"])
         except fetch.UnknownSource as error:
             raise CommandError(str(error)) from error
-        last = options["date"] or now.date()
-        count = options["days"] or (1 if options["date"] else 1 + huggingface.REREAD_DAYS)
-        days = [last - timedelta(days=age) for age in reversed(range(count))]
         report: dict[str, dict[str, Any]] = {}
         failed = False
         for source in sources:
             totals: dict[str, Any] = {**dict.fromkeys(NUMBERS, 0), "errors": []}
             report[source.slug] = totals
             client = Client()
+            days = _days(source, date=options["date"], count=options["days"], now=now)
             for day, say in self._with_progress(source.name, days):
+                at = f"{day}: " if day else ""
                 try:
                     done = fetch.fetch_day(source, day, now=now, client=client)
                 except SourceError as error:
-                    failed = True
-                    totals["errors"].append(f"{day}: {error}")
-                    say(f"{source.name} {day}: {error}")
+                    problem = str(error)
+                except Exception as error:  # a source that we read wrongly must not cost the others
+                    logger.exception("%s, %s", source, day)
+                    problem = f"{type(error).__name__}: {error} (a mistake of Paperboy's; the log has more)"
+                else:
+                    for name in NUMBERS:
+                        totals[name] += getattr(done, name)
+                    totals["errors"] += [f"{at}{error}" for error in done.errors]
+                    say(f"{source.name}{f' {day}' if day else ''}: {in_words(done)}")
                     continue
-                for name in NUMBERS:
-                    totals[name] += getattr(done, name)
-                totals["errors"] += [f"{day}: {error}" for error in done.errors]
-                say(f"{source.name} {day}: {in_words(done)}")
+                failed = True
+                totals["errors"].append(f"{at}{problem}")
+                say(f"{source.name}{f' {day}' if day else ''}: {problem}")
         if options["json"]:
             self.stdout.write(json.dumps({"sources": report}, ensure_ascii=False))
         if failed:
             sys.exit(1)
 
-    def _with_progress(self, label: str, days: list[date]) -> Iterator[tuple[date, Callable[[str], Any]]]:
+    def _with_progress(
+        self, label: str, days: list[date | None]
+    ) -> Iterator[tuple[date | None, Callable[[str], Any]]]:
         """Each day with the way to speak of it: on a terminal, above a bar if there are several."""
         if len(days) == 1 or not self.stdout.isatty():
             yield from ((day, self.stdout.write) for day in days)
@@ -78,9 +90,22 @@ class Command(BaseCommand):
                 yield day, say
 
 
+def _days(source: Source, *, date: date | None, count: int | None, now: datetime) -> list[date | None]:
+    """The listing days to read, oldest first; [None] for a source with one list for everything."""
+    if not KINDS[source.kind].by_day:
+        return [None]
+    if date is None and count is None and source.kind != Source.Kind.HUGGINGFACE:
+        return list(reversed(fetch.reader_of(source).days_to_read(source, now=now)))
+    last = date or now.date()
+    length = count or (1 if date else 1 + huggingface.REREAD_DAYS)
+    return [last - timedelta(days=age) for age in reversed(range(length))]
+
+
 def in_words(done: Ingested) -> str:
     entries = "1 entry" if done.declared == 1 else f"{done.declared} entries"
     parts = [f"{done.new} new", f"{done.updated} updated"]
+    if done.cross:
+        parts.append(f"{done.cross} cross-listed")
     if done.rejected:
         parts.append(f"{done.rejected} set aside")
     return f"{entries}, {', '.join(parts)}"

@@ -36,7 +36,15 @@ class TestFetchPapers:
         server.days[FRIDAY] = [entry("2607.00001", day=FRIDAY), entry("2607.00002", day=FRIDAY)]
 
         assert fetch(capsys, "--date", "2026-07-24") == {
-            "huggingface": {"declared": 2, "parsed": 2, "new": 2, "updated": 0, "rejected": 0, "errors": []}
+            "huggingface": {
+                "declared": 2,
+                "parsed": 2,
+                "new": 2,
+                "updated": 0,
+                "cross": 0,
+                "rejected": 0,
+                "errors": [],
+            }
         }
 
     def test_says_what_it_did_in_words(
@@ -116,6 +124,7 @@ class TestRecordedDays:
             "parsed": 537,
             "new": 535,
             "updated": 2,
+            "cross": 0,
             "rejected": 0,
             "errors": [],
         }
@@ -134,6 +143,7 @@ class TestRecordedDays:
             "parsed": 537,
             "new": 0,
             "updated": 25,
+            "cross": 0,
             "rejected": 0,
             "errors": [],
         }
