@@ -183,6 +183,7 @@ LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English"), ("zh-hans", "简体中文")]
 TIME_ZONE = "UTC"
 FORMAT_MODULE_PATH = ["digest.formats"]  # days and times of the admin's lists
+LOCALE_PATHS = [BASE_DIR / "locale"]
 USE_TZ = True
 USE_I18N = True
 

@@ -208,7 +208,7 @@ class SubscriberAdmin(OperatorAdmin):
     fieldsets = [
         (None, {"fields": ["email", "status", "paused_until", "deliveries"]}),
         ("When", {"fields": ["frequency", "hour", "weekday", "timezone"]}),
-        ("What", {"fields": ["length", "max_papers", "top_papers_if_none", "language"]}),
+        ("What", {"fields": ["length", "max_papers", "top_papers_if_none", "wants_updates", "language"]}),
         ("Since", {"fields": ["created_at", "confirmed_at", "left_at"]}),
     ]
     inlines = [SubscribedTopicInline, ConsentInline]

@@ -17,6 +17,8 @@ from zoneinfo import ZoneInfo
 from django.conf import settings
 from django.db import transaction
 from django.db.models import CharField, F, Func, Q, QuerySet, Value
+from django.utils import translation
+from django.utils.translation import get_language, gettext, gettext_noop
 
 from subscriptions import filters, tokens, topics
 from subscriptions.mail import notices
@@ -47,7 +49,15 @@ OWN_WISH = "erased at the reader's own wish"
 Status = Subscriber.Status
 Act = Consent.Act
 
-WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+WEEKDAYS = (
+    gettext_noop("Monday"),
+    gettext_noop("Tuesday"),
+    gettext_noop("Wednesday"),
+    gettext_noop("Thursday"),
+    gettext_noop("Friday"),
+    gettext_noop("Saturday"),
+    gettext_noop("Sunday"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +103,47 @@ class Preferences:
     length: str
     max_papers: int
     top_papers_if_none: bool
+    wants_updates: bool
+    language: str
 
 
-_FIELDS = ("frequency", "hour", "weekday", "timezone", "length", "max_papers", "top_papers_if_none")
+_FIELDS = (
+    *("frequency", "hour", "weekday", "timezone", "length", "max_papers", "top_papers_if_none"),
+    *("wants_updates", "language"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """Wishes in words, in the active language."""
+
+    topics: tuple[str, ...]
+    when: str
+
+
+def said(wishes: Wishes) -> Said:
+    """What the confirmation mail and its page repeat."""
+    language = get_language() or "en"
+    names = (topic.names.get(language) or topic.name for topic in topics.catalogue_by_slug(wishes.topics))
+    return Said(
+        topics=tuple(names),
+        when=when(
+            frequency=wishes.frequency, hour=wishes.hour, weekday=wishes.weekday, timezone=wishes.timezone
+        ),
+    )
 
 
 def when(*, frequency: str, hour: int, weekday: int, timezone: str) -> str:
-    """ "Weekdays at 13:00, Berlin"."""
-    days = (
-        f"Weekly, on {WEEKDAYS[weekday]}" if frequency == Subscriber.Frequency.WEEKLY else frequency.title()
-    )
-    return f"{days} at {hour:02}:00, {place(timezone)}"
+    """ "Weekdays at 13:00, Berlin", in the active language."""
+    match frequency:
+        case Subscriber.Frequency.WEEKLY:
+            days = gettext("Weekly, on %(day)s") % {"day": gettext(WEEKDAYS[weekday])}
+        case Subscriber.Frequency.WEEKDAYS:
+            days = gettext("Weekdays")
+        case _:
+            days = gettext("Daily")
+    values = {"days": days, "time": f"{hour:02}:00", "place": place(timezone)}
+    return gettext("%(days)s at %(time)s, %(place)s") % values
 
 
 def place(timezone: str) -> str:
@@ -217,14 +257,13 @@ def _queue_confirmation(
     keeps_topics: bool = False,
     change_of_address: bool = False,
 ) -> bool:
-    catalogue = [topic.name for topic in topics.catalogue_by_slug(wishes.topics)]
+    with translation.override(subscriber.language):
+        in_words = said(wishes)
     context = {
         "wishes": asdict(wishes),
-        "topics": catalogue,
+        "topics": list(in_words.topics),
         "filter": wishes.filter,
-        "when": when(
-            frequency=wishes.frequency, hour=wishes.hour, weekday=wishes.weekday, timezone=wishes.timezone
-        ),
+        "when": in_words.when,
         "keeps_topics": keeps_topics,
         "change_of_address": change_of_address,
     }
@@ -341,6 +380,18 @@ def _differences(before: Preferences, after: Preferences) -> list[str]:
             "On a day without matches you now get the three top papers; before, no mail."
             if after.top_papers_if_none
             else "On a day without matches no mail comes now; before, the three top papers."
+        )
+    if before.wants_updates != after.wants_updates:
+        changes.append(
+            "Revised versions of papers now come too, labelled as updated."
+            if after.wants_updates
+            else "Revised versions of papers do not come any more."
+        )
+    if before.language != after.language:
+        names = dict(settings.LANGUAGES)
+        changes.append(
+            f"Mails are now in {names.get(after.language, after.language)}; "
+            f"before, in {names.get(before.language, before.language)}."
         )
     old_lines = {line.topic_id: line for line in before.topics}
     new_lines = {line.topic_id: line for line in after.topics}

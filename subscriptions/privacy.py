@@ -37,6 +37,7 @@ def export(subscriber_id: int) -> dict[str, Any]:
             "length": subscriber.length,
             "max_papers": subscriber.max_papers,
             "top_papers_if_none": subscriber.top_papers_if_none,
+            "wants_updates": subscriber.wants_updates,
             "paused_until": _iso(subscriber.paused_until),
             "created_at": _iso(subscriber.created_at),
             "confirmed_at": _iso(subscriber.confirmed_at),

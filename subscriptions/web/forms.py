@@ -9,6 +9,7 @@ from datetime import date
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 
 from subscriptions import addresses, filters, lifecycle, topics
@@ -31,6 +32,7 @@ COMMON_TIMEZONES = (
     "Asia/Tokyo",
     "Australia/Sydney",
 )
+LANGUAGES = settings.LANGUAGES  # of the mail; each under its own name
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CAPS = (1, 2, 3, 5, 8, 10, 15, 20)
 # Not in a name: PostgreSQL refuses NUL, and marks of direction turn around the mail that names the topic.
@@ -101,6 +103,7 @@ class SignUpForm(_TimesForm):
     topic = forms.MultipleChoiceField(required=False)
     filter = FilterField(required=False, strip=True)
     top_papers = forms.BooleanField(required=False)
+    language = forms.ChoiceField(choices=LANGUAGES, required=False)  # empty: the first
 
     def __init__(self, data: Any = None, *, catalogue: Sequence[Topic], **kwargs: Any) -> None:
         super().__init__(data, **kwargs)
@@ -113,6 +116,12 @@ class SignUpForm(_TimesForm):
     def chosen(self) -> set[str]:
         """Slugs of the chips that are ticked, valid form or not."""
         return set(self["topic"].value() or [])
+
+    @property
+    def mail_language(self) -> str:
+        """The language of the mail that is chosen or preset, valid form or not."""
+        value = str(self["language"].value() or "")
+        return value if value in dict(LANGUAGES) else LANGUAGES[0][0]
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
@@ -208,6 +217,14 @@ class PreferencesForm(_TimesForm):
         },
     )
     top_papers = forms.BooleanField(required=False)
+    updates = forms.BooleanField(required=False)
+    language = forms.ChoiceField(
+        choices=LANGUAGES,
+        error_messages={
+            "required": "Choose the language of the mail.",
+            "invalid_choice": "No mail is written in “%(value)s”. Choose one of the languages below.",
+        },
+    )
 
     def __init__(self, data: Any = None, *, current: Preferences, own_ids: Iterable[int]) -> None:
         super().__init__(
@@ -220,6 +237,8 @@ class PreferencesForm(_TimesForm):
                 "length": current.length,
                 "max_papers": current.max_papers,
                 "top_papers": current.top_papers_if_none,
+                "updates": current.wants_updates,
+                "language": current.language,
             },
         )
         self.own_ids = set(own_ids)
@@ -252,6 +271,8 @@ class PreferencesForm(_TimesForm):
             length=cleaned["length"],
             max_papers=cleaned["max_papers"],
             top_papers_if_none=cleaned["top_papers"],
+            wants_updates=cleaned["updates"],
+            language=cleaned["language"],
         )
 
     def _read(self, data: Any) -> None:

@@ -15,12 +15,15 @@ from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.utils import timezone
+from django.utils.cache import patch_vary_headers
+from django.utils.translation import get_language_from_request
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from subscriptions import abuse, filters, lifecycle, privacy, tasks, tokens
 from subscriptions.filters import FilterError
+from subscriptions.lifecycle import Wishes
 from subscriptions.models import Subscriber, Topic, normalise_address
 from subscriptions.tokens import BadToken, Fresh
 from subscriptions.web import forms
@@ -69,7 +72,11 @@ def _too_many(request: HttpRequest, error: abuse.TooMany) -> HttpResponse:
 def sign_up(request: HttpRequest) -> HttpResponse:
     """The front page; `?topic=slug&filter=…` fills it in, for links from topic pages."""
     catalogue = list(Topic.objects.catalogue())
-    initial = {"topic": request.GET.getlist("topic"), "filter": request.GET.get("filter", "")}
+    initial = {
+        "topic": request.GET.getlist("topic"),
+        "filter": request.GET.get("filter", ""),
+        "language": get_language_from_request(request),
+    }
     return _sign_up_page(request, forms.SignUpForm(catalogue=catalogue, initial=initial), catalogue)
 
 
@@ -93,7 +100,9 @@ def subscribe(request: HttpRequest) -> HttpResponse:
         return _too_many(request, error)
     if not abuse.is_trapped(request):
         with transaction.atomic():
-            lifecycle.subscribe(email, form.wishes(), now=now, source=SOURCE_SIGN_UP)
+            lifecycle.subscribe(
+                email, form.wishes(), now=now, source=SOURCE_SIGN_UP, language=form.mail_language
+            )
             tasks.poke_notices()
     return render(request, "subscriptions/sent.html", {"email": email})
 
@@ -147,16 +156,21 @@ def _sign_up_page(
         topics = list(members)
         is_open = place < OPEN_GROUPS or any(topic.slug in chosen for topic in topics)
         groups.append({"name": name, "topics": topics, "is_open": is_open})
+    offers_languages = {form.mail_language, get_language_from_request(request)} != {forms.LANGUAGES[0][0]}
     context = {
         "form": form,
         "groups": groups,
         "chosen": chosen,
+        # Asked only where the browser is in another of the mail's languages: for most one question less.
+        "languages": forms.LANGUAGES if offers_languages else (),
         "hours": forms.HOURS,
         "timezones": forms.timezones(),
         "trap_field": abuse.TRAP_FIELD,
         **_echo(str(form["filter"].value() or "")),
     }
-    return render(request, "subscriptions/sign_up.html", context, status=status)
+    response = render(request, "subscriptions/sign_up.html", context, status=status)
+    patch_vary_headers(response, ["Accept-Language"])
+    return response
 
 
 def _to_preview(request: HttpRequest) -> HttpResponse:
@@ -178,6 +192,7 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
         context = {
             "notice": notice,
             "asked": notice.context,
+            "said": lifecycle.said(Wishes.from_json(notice.context["wishes"])),
             "former_topics": [line.name for line in lifecycle.preferences(subscriber).topics]
             if former
             else [],
@@ -295,6 +310,7 @@ def _preferences_page(
         "hours": forms.HOURS,
         "timezones": forms.timezones(),
         "lengths": Subscriber.Length.choices,
+        "languages": forms.LANGUAGES,
         "weekdays": list(enumerate(lifecycle.WEEKDAYS)),
         "unsubscribe_url": tokens.unsubscribe_url(subscriber.unsubscribe_key),
         "fresh": Fresh,

@@ -24,6 +24,7 @@ def form_of(reader: Subscriber, **changes: object) -> dict[str, object]:
         "timezone": reader.timezone,
         "length": reader.length,
         "max_papers": reader.max_papers,
+        "language": reader.language,
         "row": [],
         "do": "save",
     }
