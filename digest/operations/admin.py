@@ -1,7 +1,7 @@
-"""The lists of papers, sources and editions, and what an operator may do with an edition.
+"""Editions in the admin, and what an operator may do with one; previews, tests, users.
 
-The rows of `digest` are made by the machinery, so they are shown, not edited. Readers get a second page here:
-`subscriptions` may not know of digests, so "preview" is added to its admin from this side.
+Sources and papers have modules of their own. Rows that the machinery made are shown, not edited. Readers get
+a second page here: `subscriptions` may not know of digests, so "preview" is added from this side.
 """
 
 import email
@@ -27,130 +27,18 @@ from django.utils.formats import localize
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
-from unfold.decorators import action, display
+from unfold.decorators import display
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from digest.editions import preview
-from digest.models import Batch, Edition, EditionMatch, EditionPaper, Paper, SetAside, Sighting, Source
-from digest.operations import dashboard, testmail
+from digest.models import Edition, EditionMatch, EditionPaper
+from digest.operations import dashboard, paper_admin, source_admin, testmail
 from subscriptions import addresses
-from subscriptions.admin import OperatorAdmin, ReadOnlyAdmin, ReadOnlyInline, SubscriberAdmin, rows_of
+from subscriptions.admin import ReadOnlyAdmin, ReadOnlyInline, SubscriberAdmin, rows_of
 from subscriptions.mail import outbox
 from subscriptions.models import Delivery, Subscriber, Topic, normalise_address
 
-# --- papers and sources -------------------------------------------------------------------------
-
-
-class SightingInline(ReadOnlyInline):
-    model = Sighting
-    fields = ["seen_at", "source", "listing_day", "votes", "comments", "stars"]
-    ordering = ["-seen_at"]
-    per_page = 20
-
-
-@admin.register(Paper)
-class PaperAdmin(ReadOnlyAdmin):
-    show_full_result_count = False
-    list_display = ["short_title", "key", "votes", "comments", "organization", "first_listed_on"]
-    list_filter = ["kind", "has_media"]
-    search_fields = ["title", "arxiv_id", "doi", "organization"]
-    search_help_text = "Words of the title, arXiv id, DOI or organisation"
-    date_hierarchy = "first_listed_on"
-    ordering = ["-first_listed_on", "-votes"]
-    inlines = [SightingInline]
-
-    @display(description="title", ordering="title")
-    def short_title(self, paper: Paper) -> str:
-        return paper.title if len(paper.title) <= 90 else f"{paper.title[:89]}…"
-
-
-@admin.register(Source)
-class SourceAdmin(OperatorAdmin):
-    """Sources come with the code that reads them; deleting one would take its sightings along."""
-
-    list_display = ["name", "kind", "enabled", "last_success_at", "failing", "next_fetch_at"]
-    search_fields = ["name", "slug"]
-    fields = [
-        "name",
-        "slug",
-        "kind",
-        "url",
-        "enabled",
-        "next_fetch_at",
-        "last_success_at",
-        "last_failure_at",
-        "last_error",
-        "consecutive_failures",
-    ]
-    readonly_fields = [
-        "slug",
-        "kind",
-        "last_success_at",
-        "last_failure_at",
-        "last_error",
-        "consecutive_failures",
-    ]
-    actions = ["ask_now"]
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
-        return False
-
-    def save_model(self, request: HttpRequest, obj: Source, form: forms.ModelForm, change: bool) -> None:
-        # Only what was typed: a worker may have read the source while the page was open.
-        obj.save(update_fields=form.changed_data)
-
-    @display(description="failures in a row", label={"0": "success"})
-    def failing(self, source: Source) -> str:
-        return str(source.consecutive_failures)
-
-    @action(description="Ask now", permissions=["operate"])
-    def ask_now(self, request: HttpRequest, queryset: QuerySet[Source]) -> None:
-        asked = queryset.filter(enabled=True).update(next_fetch_at=timezone.now())
-        self.message_user(request, f"{rows_of(asked, 'source')} asked within a minute, if a worker runs.")
-
-
-class SetAsideInline(ReadOnlyInline):
-    model = SetAside
-    fields = ["position", "problem", "seen_at"]
-    ordering = ["position"]
-    show_change_link = True
-    per_page = 20
-
-
-@admin.register(Batch)
-class BatchAdmin(ReadOnlyAdmin):
-    list_display = [
-        "listing_day",
-        "source",
-        "category",
-        "declared",
-        "parsed",
-        "new",
-        "updated",
-        "rejected",
-        "fetched_at",
-        "settled_at",
-    ]
-    list_filter = ["source", "is_sample"]
-    search_fields = ["source__name", "category"]
-    date_hierarchy = "listing_day"
-    ordering = ["-listing_day", "source"]
-    list_select_related = ["source"]
-    inlines = [SetAsideInline]
-
-
-@admin.register(SetAside)
-class SetAsideAdmin(ReadOnlyAdmin):
-    list_display = ["batch", "position", "problem", "seen_at"]
-    list_filter = ["batch__source"]
-    search_fields = ["problem", "raw"]
-    search_help_text = "Words of the problem or of the entry as received"
-    ordering = ["-seen_at", "position"]
-    list_select_related = ["batch__source"]
-
+__all__ = ["paper_admin", "source_admin"]  # registered by being imported
 
 # --- editions -----------------------------------------------------------------------------------
 
@@ -233,7 +121,7 @@ ACTS = {
 
 class EditionPaperInline(ReadOnlyInline):
     model = EditionPaper
-    fields = ["position", "paper", "listing_day", "score", "votes", "comments"]
+    fields = ["position", "paper", "announced", "listing_day", "score", "votes", "gained", "comments"]
     ordering = ["position"]
     per_page = 25
     verbose_name_plural = "papers, frozen at opening"

@@ -11,19 +11,19 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 from django.conf import settings
-from django.db.models import Count, Max, Min, OuterRef, Q, Subquery, Sum
+from django.db.models import Count, Max, Min, Q, Sum
 from django.db.models.functions import TruncDate
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils import timezone
 
-from digest.models import Batch, Edition, EditionMatch, EditionPaper, Source
-from digest.operations import charts, health
+from digest.models import Batch, Edition, EditionMatch, EditionPaper
+from digest.operations import charts, health, reading
+from digest.operations.parts import Lamp, Link, Note, ago, clock, counted
 from subscriptions.models import Delivery, Mailing, MailingCounter, Notice, Subscriber, Suppression
 
 CHART_DAYS = 60
 EARLIER_EDITIONS = 6
-_STALE_SOURCE = timedelta(hours=24)
 _LATE_NOTICE = timedelta(minutes=5)
 _LONG_QUEUE = 100
 
@@ -38,12 +38,6 @@ _SEGMENTS = (
     ("Uncertain", "uncertain", ("uncertain",)),
 )
 _STATES = tuple(Delivery.State.values)
-
-
-@dataclass(frozen=True)
-class Link:
-    text: str
-    url: str
 
 
 @dataclass(frozen=True)
@@ -108,14 +102,14 @@ class Balance:
             return "nothing prepared yet"
         if not self.difference:
             return f"{self.prepared:,} = {self.accounted:,}, balances"
-        rows = _count(abs(self.difference), "row")
+        rows = counted(abs(self.difference), "row")
         if self.difference > 0:
             return f"does not balance: {rows} prepared and in no state"
         return f"does not balance: {rows} in a state and never prepared"
 
     @property
     def short_verdict(self) -> str:
-        return f"{_count(abs(self.difference), 'row')} off" if self.difference else "balances"
+        return f"{counted(abs(self.difference), 'row')} off" if self.difference else "balances"
 
 
 @dataclass(frozen=True)
@@ -124,26 +118,6 @@ class Step:
     state: str  # done, now, todo
     figure: str
     when: str
-
-
-@dataclass(frozen=True)
-class Note:
-    """Cause, effect, next step. `weight` is warn, bad or empty."""
-
-    weight: str
-    lead: str
-    text: str
-    links: tuple[Link, ...] = ()
-
-
-@dataclass(frozen=True)
-class Lamp:
-    """One thing that works or not: `light` is good, warn, bad or off; the figure says what it means."""
-
-    name: str
-    light: str
-    figure: str
-    url: str = ""
 
 
 @dataclass(frozen=True)
@@ -191,8 +165,9 @@ class Overview:
     balance: Balance | None
     steps: list[Step]
     notes: list[Note]
-    sources: list[Lamp]
+    readings: reading.Readings
     machinery: list[Lamp]
+    enrichment: list[Lamp]
     mail: list[Lamp]
     growth: Growth
     others: list[Row]
@@ -222,8 +197,9 @@ def overview(*, now: datetime) -> Overview:
         balance=balance,
         steps=_steps(current, balance, now) if current and balance else [],
         notes=_notes(current, balance, now) if current and balance else [],
-        sources=_sources(now),
+        readings=reading.readings(now=now),
         machinery=_machinery(now),
+        enrichment=reading.enrichment(now=now),
         mail=_mail(now),
         growth=growth,
         others=[Row(edition, balances[edition.mailing_id], _state_of(edition, now)) for edition in others],
@@ -262,26 +238,6 @@ def edition_url(edition: Edition) -> str:
     return reverse("admin:digest_edition_change", args=[edition.pk])
 
 
-def clock(at: datetime | None, now: datetime) -> str:
-    """10:12 for today, 20 Aug 10:12 for another day, nothing for never. UTC."""
-    if at is None:
-        return ""
-    at = at.astimezone(UTC)
-    return f"{at:%H:%M}" if at.date() == now.astimezone(UTC).date() else f"{at.day} {at:%b %H:%M}"
-
-
-def ago(age: timedelta) -> str:
-    """12 s, 4 min, 3 h, 2 days: cut, never rounded up."""
-    seconds = int(age.total_seconds())
-    if seconds < 120:
-        return f"{seconds} s"
-    if seconds < 2 * 3600:
-        return f"{seconds // 60} min"
-    if seconds < 48 * 3600:
-        return f"{seconds // 3600} h"
-    return f"{seconds // 86400} days"
-
-
 # --- the current edition --------------------------------------------------------------------------
 
 
@@ -294,18 +250,18 @@ def _current(editions: Sequence[Edition]) -> Edition | None:
 def _sentence(edition: Edition, balance: Balance, growth: Growth, now: datetime) -> str:
     kind = "Weekly" if edition.kind == Edition.Kind.WEEKLY else "Daily"
     mailing = edition.mailing
-    readers = f"{_count(growth.confirmed - growth.paused, 'active reader')} in all."
+    readers = f"{counted(growth.confirmed - growth.paused, 'active reader')} in all."
     if mailing.status == Mailing.Status.PAUSED:
         state = f"paused since {clock(mailing.paused_at, now)}. {_waiting(balance)}."
     elif edition.composed_at is None:
         state = f"opened at {clock(edition.opened_at, now)}, not composed yet."
     elif mailing.status == Mailing.Status.COMPLETE:
         state = f"complete since {clock(mailing.completed_at, now)}. {balance.counts['sent']:,} of "
-        state += f"{_count(balance.prepared, 'digest')} sent."
+        state += f"{counted(balance.prepared, 'digest')} sent."
     elif balance.unfinished:
-        state = f"being sent. {balance.finished:,} of {_count(balance.prepared, 'digest')} finished."
+        state = f"being sent. {balance.finished:,} of {counted(balance.prepared, 'digest')} finished."
     else:
-        state = f"sent to {_count(balance.counts['sent'], 'reader')}. Who confirms before "
+        state = f"sent to {counted(balance.counts['sent'], 'reader')}. Who confirms before "
         state += f"{clock(mailing.closes_at, now)} gets it too."
     sample = " Sample data." if edition.is_sample else ""
     return f"{kind} edition, {state} {readers}{sample}"
@@ -315,7 +271,7 @@ def _before_the_first(growth: Growth) -> str:
     readers = growth.confirmed - growth.paused
     return (
         "An edition opens at 00:30 UTC after a day that has papers. "
-        f"{_count(readers, 'active reader')} {'waits' if readers == 1 else 'wait'} for it."
+        f"{counted(readers, 'active reader')} {'waits' if readers == 1 else 'wait'} for it."
     )
 
 
@@ -343,19 +299,19 @@ def _steps(edition: Edition, balance: Balance, now: datetime) -> list[Step]:
         Step(
             "Fetch",
             "done",
-            f"{read['parsed'] or 0:,} of {read['declared'] or 0:,} papers read, {papers:,} in the edition",
+            f"{read['parsed'] or 0:,} of {read['declared'] or 0:,} entries read, {papers:,} in the edition",
             clock(read["at"], now),
         ),
         Step(
             "Match",
             "done" if composed else "now",
-            _with_seconds(_count(filters, "filter"), edition, "match"),
+            _with_seconds(counted(filters, "filter"), edition, "match"),
             clock(edition.composed_at, now),
         ),
         Step(
             "Compose",
             "done" if composed else "todo",
-            _with_seconds(_count(balance.prepared, "digest"), edition, "compose"),
+            _with_seconds(counted(balance.prepared, "digest"), edition, "compose"),
             clock(edition.composed_at, now),
         ),
         Step(
@@ -380,12 +336,8 @@ def _with_seconds(text: str, edition: Edition, stage: str) -> str:
     return text if seconds is None else f"{text}, {seconds:.1f} s"
 
 
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
 def _waiting(balance: Balance) -> str:
-    return f"{_count(balance.unfinished, 'digest')} {'waits' if balance.unfinished == 1 else 'wait'}"
+    return f"{counted(balance.unfinished, 'digest')} {'waits' if balance.unfinished == 1 else 'wait'}"
 
 
 def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
@@ -456,7 +408,7 @@ def _notes(edition: Edition, balance: Balance, now: datetime) -> list[Note]:
         notes.append(
             Note(
                 "warn",
-                f"{_count(problems, 'filter')} could not be evaluated.",
+                f"{counted(problems, 'filter')} could not be evaluated.",
                 "Their readers got nothing from them. The edition's page names each filter and its error.",
                 (Link("Show them", edition_url(edition)),),
             )
@@ -470,7 +422,7 @@ def _deferred_note(mailing_id: int, deferred: int, now: datetime) -> Note:
         mailing_id=mailing_id, state=Delivery.State.DEFERRED
     )
     example = waiting.values("route", "reason", "due_at").first() if deferred > 0 else None
-    text = f"The server answered “later” to {_count(deferred, 'digest')}; each is tried again by itself."
+    text = f"The server answered “later” to {counted(deferred, 'digest')}; each is tried again by itself."
     if example:
         text += f" One of them: {example['route']} answers “{example['reason']}”; the next try is "
         text += f"at {clock(example['due_at'], now)}." if example["due_at"] > now else "due now."
@@ -482,51 +434,7 @@ def _deferred_note(mailing_id: int, deferred: int, now: datetime) -> Note:
     )
 
 
-# --- sources, machinery, mail ---------------------------------------------------------------------
-
-
-def _sources(now: datetime) -> list[Lamp]:
-    newest_day = (
-        Batch.objects.filter(source=OuterRef("source")).order_by("-listing_day").values("listing_day")[:1]
-    )
-    batches = (
-        Batch.objects.filter(listing_day=Subquery(newest_day))
-        .annotate(aside=Count("set_aside"))
-        .order_by("source_id", "category")
-    )
-    by_source: dict[int, list[Batch]] = {}
-    for batch in batches:
-        by_source.setdefault(batch.source_id, []).append(batch)
-    return [_source(source, by_source.get(source.pk, []), now) for source in Source.objects.order_by("name")]
-
-
-def _source(source: Source, batches: Sequence[Any], now: datetime) -> Lamp:
-    url = reverse("admin:digest_source_change", args=[source.pk])
-    if not source.enabled:
-        return Lamp(source.name, "off", "switched off", url)
-    if source.consecutive_failures:
-        since = now - source.last_success_at if source.last_success_at else None
-        light = "warn" if since is not None and since < _STALE_SOURCE else "bad"
-        last = f"last answer {ago(since)} ago" if since is not None else "never answered"
-        failures = _count(source.consecutive_failures, "failure")
-        return Lamp(source.name, light, f"{failures} in a row, {last}: {source.last_error}", url)
-    if not batches:
-        return Lamp(source.name, "off", f"not read yet, next try {clock(source.next_fetch_at, now)}", url)
-    day = batches[0].listing_day
-    declared, parsed = sum(b.declared for b in batches), sum(b.parsed for b in batches)
-    aside = sum(b.aside for b in batches)
-    read_at = max((b.fetched_at for b in batches if b.fetched_at), default=None)
-    figure = f"{parsed:,} of {declared:,} for {day.day} {day:%b}"
-    if batches[0].is_sample:
-        return Lamp(source.name, "warn", f"{figure}, sample data", url)
-    figure += f", read {clock(read_at, now)}"
-    figure += ", settled" if all(b.settled_at for b in batches) else ", still open"
-    late = read_at is None or now - read_at > _STALE_SOURCE
-    if aside:
-        figure += f", {aside:,} set aside"
-    elif late:
-        figure += f", {ago(now - read_at)} old" if read_at else ""
-    return Lamp(source.name, "warn" if aside or late or parsed < declared else "good", figure, url)
+# --- machinery, mail ------------------------------------------------------------------------------
 
 
 def _machinery(now: datetime) -> list[Lamp]:
@@ -542,7 +450,7 @@ def _machinery(now: datetime) -> list[Lamp]:
     lamps.append(Lamp("Broker", "good" if broker.answers else "bad", _answer(broker)))
     if broker.waiting is not None:
         light = "good" if broker.waiting < _LONG_QUEUE else "warn"
-        lamps.append(Lamp("Queue", light, f"{_count(broker.waiting, 'task')} waiting"))
+        lamps.append(Lamp("Queue", light, f"{counted(broker.waiting, 'task')} waiting"))
     return lamps
 
 

@@ -270,7 +270,7 @@ def _discussions(paper: Paper, rows: list[int], now: datetime) -> dict[str, Any]
 
 def _machine_texts(paper: Paper) -> dict[str, Any]:
     """What a language model wrote here: a summary where no source gives one, and translations."""
-    written = AiText.objects.filter(paper=paper, status=AiText.Status.WRITTEN).exclude(text="")
+    written = AiText.objects.filter(paper=paper).exclude(text="")
     texts = {(one.language.lower(), one.kind): one for one in written}
     translations = []
     for language, (lang, name) in _LANGUAGES.items():

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from digest.operations import doctor
 
-_MARKS = {doctor.GOOD: "ok  ", doctor.WARN: "look", doctor.BAD: "BAD "}
+_MARKS = {doctor.GOOD: "ok  ", doctor.HINT: "hint", doctor.WARN: "look", doctor.BAD: "BAD "}
 
 
 class Command(BaseCommand):

@@ -133,7 +133,7 @@ class TestSources:
         Source.objects.update(next_fetch_at=timezone.now() + timedelta(hours=5))
 
         admin_client.post(
-            "/admin/digest/source/", {"action": "ask_now", "_selected_action": [source.pk]}, follow=True
+            "/admin/digest/source/", {"action": "read_now", "_selected_action": [source.pk]}, follow=True
         )
 
         assert Source.objects.due(timezone.now()).get() == source

@@ -9,8 +9,11 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from digest.models import Edition, EditionMatch, EditionPaper, SetAside, Source
-from digest.operations import dashboard, health
+from digest.models import AiSpending, AiText, Alarm, Batch, Edition, EditionMatch, EditionPaper, Source
+from digest.operations import dashboard, health, reading
+from digest.operations.parts import Lamp, Note
+from digest.papers import ai, alarms
+from digest.sources import clock as sources_clock
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import Mailing, MailingCounter, Notice, Subscriber
 from tests.factories import (
@@ -183,7 +186,7 @@ class TestEdition:
         steps = dashboard.overview(now=NOW).steps
 
         assert [(step.name, step.state, step.figure) for step in steps] == [
-            ("Fetch", "done", "17 of 17 papers read, 1 in the edition"),
+            ("Fetch", "done", "17 of 17 entries read, 1 in the edition"),
             ("Match", "done", "1 filter, 0.9 s"),
             ("Compose", "done", "3 digests, 4.1 s"),
             ("Send", "now", "2 of 3 finished"),
@@ -234,7 +237,7 @@ class TestEdition:
 
 
 class TestNotes:
-    def leads(self) -> dict[str, dashboard.Note]:
+    def leads(self) -> dict[str, Note]:
         return {note.lead: note for note in dashboard.overview(now=NOW).notes}
 
     def test_a_quiet_edition_has_none(self):
@@ -285,11 +288,10 @@ class TestNotes:
 
 
 class TestSources:
-    """On the one source that the migrations bring."""
+    """The migrations bring two: Hugging Face, and arXiv, which is off."""
 
-    def lamp(self) -> dashboard.Lamp:
-        (lamp,) = dashboard.overview(now=NOW).sources
-        return lamp
+    def lamp(self, name: str = "Hugging Face Daily Papers") -> Lamp:
+        return {lamp.name: lamp for lamp in reading.readings(now=NOW).sources}[name]
 
     def test_a_complete_day_is_good(self):
         BatchFactory(declared=17, parsed=17, fetched_at=NOW, settled_at=NOW)
@@ -302,9 +304,35 @@ class TestSources:
 
         assert self.lamp().figure == "17 of 17 for 20 Aug, read 10:12, still open"
 
+    def test_categories_are_told_together(self):
+        source = arxiv_on()
+        for category, settled_at in (("cs.AI", NOW), ("cs.CL", NOW), ("cs.CV", NOW)):
+            Batch.objects.create(
+                source=source,
+                category=category,
+                listing_day=DAY,
+                declared=100,
+                parsed=99,
+                rejected=category == "cs.CL",
+                fetched_at=NOW,
+                settled_at=settled_at,
+            )
+
+        lamp = self.lamp("arXiv")
+
+        assert lamp.light == "warn"
+        assert lamp.figure == "297 of 300 in 3 categories for 20 Aug, read 10:12, settled, 1 set aside"
+
+    def test_a_list_that_did_not_come_needs_attention(self):
+        source = arxiv_on()
+        Batch.objects.create(source=source, category="cs.AI", listing_day=DAY, fetched_at=NOW, settled_at=NOW)
+        Batch.objects.create(source=source, category="cs.CL", listing_day=DAY)
+
+        assert self.lamp("arXiv").light == "warn"
+        assert self.lamp("arXiv").figure.endswith("1 list not read")
+
     def test_an_entry_set_aside_needs_attention(self):
-        batch = BatchFactory(declared=17, parsed=16, fetched_at=NOW)
-        SetAside.objects.create(batch=batch, position=0, problem="no id", raw="{}", seen_at=NOW)
+        BatchFactory(declared=17, parsed=16, rejected=1, fetched_at=NOW)
 
         assert self.lamp().light == "warn"
         assert self.lamp().figure.endswith("1 set aside")
@@ -313,6 +341,13 @@ class TestSources:
         BatchFactory(declared=17, parsed=17, fetched_at=NOW - timedelta(hours=30), settled_at=NOW)
 
         assert (self.lamp().light, self.lamp().figure.rpartition(", ")[2]) == ("warn", "30 h old")
+
+    def test_an_old_list_of_a_source_that_answers_is_no_trouble(self):
+        """arXiv has no lists on weekends, and a quiet blog no posts for weeks."""
+        BatchFactory(declared=17, parsed=17, fetched_at=NOW - timedelta(days=3), settled_at=NOW)
+        Source.objects.update(last_success_at=NOW)
+
+        assert self.lamp().light == "good"
 
     @pytest.mark.parametrize(("hours", "light"), [(3, "warn"), (30, "bad")])
     def test_failures_are_told_in_their_own_words(self, hours, light):
@@ -330,14 +365,180 @@ class TestSources:
 
         assert (self.lamp().light, self.lamp().figure) == ("off", "switched off")
 
+    def test_a_source_that_is_off_can_be_switched_on_from_here(self, admin_client):
+        source = Source.objects.get(slug="arxiv")
+
+        page = admin_client.get("/admin/").content.decode()
+
+        assert (
+            f'href="/admin/digest/source/{source.pk}/on/">Switch on<span class="vh"> arXiv</span></a>' in page
+        )
+
+    def test_sources_that_are_on_come_first(self):
+        names = [lamp.name for lamp in reading.readings(now=NOW).sources]
+
+        assert names == ["Hugging Face Daily Papers", "arXiv"]
+
     def test_sample_data_is_said(self):
         BatchFactory(declared=60, parsed=60, fetched_at=NOW, is_sample=True)
 
         assert self.lamp().figure.endswith("sample data")
 
 
+def arxiv_on() -> Source:
+    Source.objects.filter(slug="arxiv").update(enabled=True)
+    return Source.objects.get(slug="arxiv")
+
+
+class TestWhatWasRead:
+    def test_the_table_has_a_line_for_each_list_with_its_numbers(self, admin_client):
+        source = arxiv_on()
+        Source.objects.update(next_fetch_at=NOW + timedelta(hours=1))
+        BatchFactory(declared=25, parsed=25, new=24, updated=1, fetched_at=NOW)
+        for category in ("cs.CL", "cs.AI"):
+            Batch.objects.create(
+                source=source,
+                category=category,
+                listing_day=DAY,
+                declared=1284,
+                cross=77,
+                rejected=3,
+                door="rss",
+                fetched_at=NOW,
+            )
+
+        lines = reading.readings(now=NOW).lines
+        page = admin_client.get("/admin/").content.decode()
+
+        assert [(line.batch.category, line.state, line.is_first) for line in lines] == [
+            ("", "still open", True),
+            ("cs.AI", "not complete", True),
+            ("cs.CL", "not complete", False),
+        ]
+        assert {line.next_at for line in lines} == {"11:12"}
+        cells = re.findall(r"<td>(.*?)</td>", page)
+        assert cells[cells.index("1,284") :][:4] == ["1,284", "0", "77", "0"]
+        assert f"setaside/?batch__id__exact={lines[1].batch.pk}" in page
+
+    def test_lists_of_sources_that_are_off_are_left_out(self):
+        source = Source.objects.get(slug="arxiv")
+        Batch.objects.create(source=source, category="cs.AI", listing_day=DAY, fetched_at=NOW)
+
+        assert reading.readings(now=NOW).lines == []
+
+    @pytest.mark.parametrize(
+        ("values", "light", "words"),
+        [
+            ({"settled_at": NOW}, "good", "All is read. 1 of 1 list complete, no alarm."),
+            ({}, "good", "All is read. 0 of 1 list complete, 1 still open, no alarm."),
+            (
+                {"rejected": 2},
+                "warn",
+                "Read, with something to look at. 0 of 1 list complete, 1 not complete, 2 entries set aside, "
+                "no alarm.",
+            ),
+        ],
+    )
+    def test_one_sentence_says_whether_it_went_well(self, values, light, words):
+        BatchFactory(declared=17, parsed=17, fetched_at=NOW, **values)
+
+        verdict = reading.readings(now=NOW).verdict
+
+        assert (verdict.light, f"{verdict.name} {verdict.figure}") == (light, words)
+
+    def test_before_the_first_list_nothing_is_claimed(self):
+        assert reading.readings(now=NOW).verdict.light == "off"
+
+
+class TestAlarms:
+    def raised(self, kind: str = Alarm.Kind.LATE, number: int = 1) -> None:
+        source = Source.objects.get(slug="huggingface")
+        for place in range(number):
+            alarms.raise_(
+                f"{kind}:{place}",
+                kind=kind,
+                source=source,
+                message=f"No list {place}.",
+                now=NOW - timedelta(hours=1),
+            )
+
+    def test_stand_on_top_with_their_words_and_a_way_to_clear_them(self, admin_client):
+        self.raised()
+        an_edition()
+
+        page = admin_client.get("/admin/").content.decode()
+
+        assert page.index("No list 0.") < page.index('class="steps"')
+        assert f"/admin/digest/alarm/{Alarm.objects.get().pk}/clear/" in page
+
+    def test_make_the_day_one_that_did_not_go_well(self):
+        BatchFactory(declared=17, parsed=17, fetched_at=NOW, settled_at=NOW)
+        self.raised()
+
+        verdict = reading.readings(now=NOW).verdict
+
+        assert (verdict.light, verdict.figure) == ("bad", "1 of 1 list complete, 1 alarm.")
+
+    @pytest.mark.parametrize(("kind", "weight"), [("late", "warn"), ("gap", "bad"), ("gone", "bad")])
+    def test_say_since_when(self, kind, weight):
+        self.raised(kind)
+
+        (note,) = reading.readings(now=NOW).alarms
+
+        assert (note.weight, note.lead) == (weight, f"{kind.capitalize()} since 09:12.")
+
+    def test_many_are_counted(self, admin_client):
+        self.raised(number=8)
+
+        assert len(reading.readings(now=NOW).alarms) == reading.SHOWN_ALARMS
+        assert ">3 more</a>" in admin_client.get("/admin/").content.decode()
+
+    def test_cleared_ones_are_history(self):
+        self.raised()
+        alarms.clear("late", now=NOW)
+
+        assert reading.readings(now=NOW).alarms == []
+
+
+class TestEnrichment:
+    def lamps(self) -> dict[str, Lamp]:
+        return {lamp.name: lamp for lamp in reading.enrichment(now=NOW)}
+
+    def test_is_off_where_nothing_is_set(self):
+        assert {lamp.light for lamp in self.lamps().values()} == {"off"}
+
+    @pytest.mark.parametrize(("requests", "light"), [(120, "good"), (950, "warn")])
+    def test_the_budget_of_the_day_is_told(self, settings, requests, light):
+        settings.LLM_URL, settings.LLM_DAILY_REQUESTS = "http://llm.example/v1", 1_000
+        AiSpending.objects.create(day=NOW.date(), requests=requests, tokens=45_000)
+        AiSpending.objects.create(day=NOW.date() - timedelta(days=1), requests=1_000)
+        AiText.objects.create(paper=PaperFactory(), language="en", kind="summary", due_at=NOW)
+
+        lamp = self.lamps()["AI text"]
+
+        assert lamp.light == light
+        assert lamp.figure == f"{requests} of 1,000 requests today, 45,000 tokens, 1 wanted, 0 written"
+
+    def test_an_endpoint_that_is_left_alone_is_told_with_its_reason(self, settings):
+        settings.LLM_URL = "http://llm.example/v1"
+        sources_clock.close(ai.CLOCK, until=NOW + timedelta(minutes=5), reason="It answered 429.")
+
+        lamp = self.lamps()["AI text"]
+
+        assert lamp.light == "warn"
+        assert lamp.figure.endswith("Left alone until 10:17: It answered 429.")
+
+    def test_citations_say_when_they_were_read(self, settings):
+        settings.SEMANTIC_SCHOLAR_URL = "http://s2.example"
+        assert self.lamps()["Citations"].figure == "not read yet"
+
+        PaperFactory(cited_at=NOW - timedelta(hours=1))
+
+        assert self.lamps()["Citations"].figure == "Semantic Scholar, read 09:12"
+
+
 class TestMachinery:
-    def lamps(self) -> dict[str, dashboard.Lamp]:
+    def lamps(self) -> dict[str, Lamp]:
         overview = dashboard.overview(now=NOW)
         return {lamp.name: lamp for lamp in (*overview.machinery, *overview.mail)}
 

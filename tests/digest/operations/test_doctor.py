@@ -9,9 +9,11 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import OperationalError
 
-from digest.models import Source
+from digest.models import Alarm, Source
 from digest.operations import doctor, health
-from tests.servers import HuggingFaceServer, Reply, huggingface_server
+from digest.papers import alarms
+from digest.sources import clock
+from tests.servers import HuggingFaceServer, Reply, WebServer, huggingface_server, web_server
 from tests.smtp_server import HANG_UP, SmtpServer, smtp_server
 
 NOW = datetime(2026, 8, 21, 10, 12, tzinfo=UTC)
@@ -54,8 +56,10 @@ class TestExamine:
             "beat and workers",
             "clock",
             "Hugging Face Daily Papers",
+            "arXiv",
             "mail server",
         }
+        assert found["arXiv"].state == doctor.HINT
 
     def test_does_not_claim_to_have_looked_at_dns(self):
         facts = " ".join(f"{finding.subject} {finding.fact}" for finding in findings().values())
@@ -110,10 +114,21 @@ class TestExamine:
         assert source.asked == []
 
     def test_a_kind_that_cannot_be_read_is_not_asked_in_another_s_place(self, source):
-        Source.objects.update(kind=Source.Kind.ARXIV, name="arXiv")
+        Source.objects.filter(slug="huggingface").update(kind="gopher", name="Gopher")
 
-        assert findings()["arXiv"].fact == "is switched on, and this version does not read arxiv"
+        assert findings()["Gopher"].fact == "is switched on, and this version does not read gopher"
         assert source.asked == []
+
+    def test_alarms_that_stand_are_told(self):
+        alarms.raise_(
+            "late:arxiv",
+            kind=Alarm.Kind.LATE,
+            source=Source.objects.get(slug="arxiv"),
+            message="No list.",
+            now=NOW,
+        )
+
+        assert (findings()["alarm"].state, findings()["alarm"].fact) == (doctor.WARN, "No list.")
 
     def test_a_mail_server_that_hangs_up_is_said(self, mail):
         mail.answer("CONNECT", HANG_UP)
@@ -128,6 +143,122 @@ class TestExamine:
 
         assert mail.envelopes == []
         assert not any(line.upper().startswith("MAIL") for line in mail.commands)
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    with web_server() as server:
+        yield server
+
+
+FEED = b"""<rss version="2.0"><channel><title>A lab</title><item><title>We did it</title>
+<link>https://lab.example/1</link><pubDate>Thu, 20 Aug 2026 10:00:00 GMT</pubDate></item></channel></rss>"""
+
+
+class TestFeeds:
+    @pytest.fixture(autouse=True)
+    def _feed(self, web, settings):
+        settings.TRUSTED_FEED_HOSTS = [web.host]
+        Source.objects.create(
+            slug="lab", name="A lab", kind="feed", gives="post", url=f"{web.url}/feed", next_fetch_at=NOW
+        )
+
+    def test_one_that_answers_is_told_with_its_entries(self, web):
+        web.pages["/feed"] = FEED
+
+        finding = findings()["A lab"]
+
+        assert (finding.state, finding.fact) == (doctor.GOOD, f"{web.host} answers with 1 entry")
+
+    def test_one_that_is_a_page_now_says_where_to_mend_it(self, web):
+        web.pages["/feed"] = b"<html><body>We have moved.</body></html>"
+
+        finding = findings()["A lab"]
+
+        assert finding.state == doctor.BAD
+        assert f"{web.host} answers with" in finding.fact
+        assert f"/admin/digest/source/{Source.objects.get(slug='lab').pk}/change/" in finding.cure
+
+    def test_one_that_is_gone_is_bad(self, web):
+        assert findings()["A lab"].state == doctor.BAD
+
+    def test_one_in_a_private_network_is_not_asked(self, web, settings):
+        settings.TRUSTED_FEED_HOSTS = []
+
+        assert findings()["A lab"].state == doctor.BAD
+        assert web.asked == []
+
+
+class TestArxiv:
+    @pytest.fixture(autouse=True)
+    def _arxiv(self, web, settings, monkeypatch):
+        monkeypatch.setattr(clock, "SECONDS", 0.0)
+        settings.ARXIV_RSS_URL, settings.ARXIV_OAI_URL = web.url, f"{web.url}/oai"
+        Source.objects.filter(slug="arxiv").update(enabled=True)
+        web.pages |= {"/rss/cs.AI": b"<rss/>", "/oai": b"<OAI-PMH/>"}
+
+    def test_both_doors_are_asked_once_in_turn(self, web):
+        finding = findings()["arXiv"]
+
+        assert (finding.state, finding.fact) == (doctor.GOOD, f"{web.host} answers, 5 categories chosen")
+        assert [asked.path for asked in web.asked] == ["/rss/cs.AI", "/oai"]
+
+    def test_a_door_that_is_shut_is_named(self, web):
+        web.pages["/oai"] = Reply(status=503)
+
+        finding = findings()["arXiv"]
+
+        assert (finding.state, finding.fact) == (doctor.BAD, "OAI-PMH did not answer")
+
+    def test_without_a_category_nothing_is_asked(self, web):
+        Source.objects.filter(slug="arxiv").update(categories=[])
+
+        assert findings()["arXiv"].fact == "is switched on without a category"
+        assert web.asked == []
+
+
+class TestEnrichers:
+    def test_are_no_finding_where_they_are_not_set(self):
+        assert not {"language model", "Semantic Scholar"} & findings().keys()
+
+    @pytest.mark.parametrize(
+        ("reply", "model", "state", "fact"),
+        [
+            (Reply(body=b'{"data": [{"id": "m1"}]}'), "m1", "good", "answers and has m1"),
+            (Reply(body=b'{"data": [{"id": "m1"}]}'), "m2", "warn", "does not list m2"),
+            (Reply(body=b"[[[]"), "m1", "warn", "not with a list of models"),
+            (Reply(status=401), "m1", "bad", "does not let us in (401)"),
+            (Reply(status=404), "m1", "warn", "lists no models"),
+            (Reply(status=500), "m1", "bad", "did not answer"),
+            (Reply(body=b""), "", "bad", "LLM_MODEL is not"),
+        ],
+    )
+    def test_the_language_model_is_looked_up_and_not_asked_to_work(
+        self, web, settings, reply, model, state, fact
+    ):
+        settings.LLM_URL, settings.LLM_KEY, settings.LLM_MODEL = f"{web.url}/v1", "secret", model
+        web.pages["/v1/models"] = reply
+
+        finding = findings()["language model"]
+
+        assert (finding.state, fact in finding.fact) == (state, True)
+        assert bool(finding.cure) == (state != "good")
+        assert "secret" not in f"{finding.fact} {finding.cure}"
+        assert [(asked.method, asked.headers["authorization"]) for asked in web.asked] == (
+            [("GET", "Bearer secret")] if model else []
+        )
+
+    @pytest.mark.parametrize(
+        ("status", "state"), [(200, "good"), (429, "warn"), (403, "bad"), (404, "bad"), (500, "bad")]
+    )
+    def test_semantic_scholar_is_asked_for_one_paper(self, web, settings, status, state):
+        settings.SEMANTIC_SCHOLAR_URL, settings.SEMANTIC_SCHOLAR_KEY = web.url, "secret"
+        web.pages["/graph/v1/paper/ARXIV:1706.03762"] = Reply(status=status, body=b"{}")
+
+        finding = findings()["Semantic Scholar"]
+
+        assert finding.state == state
+        assert [asked.headers["x-api-key"] for asked in web.asked] == ["secret"]
 
 
 class TestCommand:
