@@ -137,11 +137,14 @@ def _follow(paper_ids: Collection[int]) -> None:
         .values_list("duplicate_id", flat=True)
     ):
         touched |= further
-    by_root: dict[int | None, list[int]] = defaultdict(list)
-    for pk, root in _roots(touched).items():
-        by_root[None if root == pk else root].append(pk)
-    for root_or_none, pks in by_root.items():
-        Paper.objects.filter(pk__in=pks).update(canonical=root_or_none)
+    roots = _roots(touched)
+    ends = [None if root == pk else root for pk, root in roots.items()]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "UPDATE digest_paper SET canonical_id = ends.pk "
+            "FROM unnest(%s::bigint[], %s::bigint[]) AS ends(of, pk) WHERE digest_paper.id = ends.of",
+            [list(roots), ends],
+        )
 
 
 def _roots(paper_ids: Collection[int]) -> dict[int, int]:
