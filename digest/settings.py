@@ -95,6 +95,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "fetch what is due": {"task": "digest.tasks.fetch_due", "schedule": 60.0, "options": {"expires": 60}},
+    "look up papers at arXiv": {
+        "task": "digest.tasks.look_up_due",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    },
     "open and compose editions": {
         "task": "digest.tasks.compose_due",
         "schedule": 15.0,  # who has just confirmed gets the latest edition within the minute

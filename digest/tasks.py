@@ -10,7 +10,7 @@ from django.utils import timezone
 from digest.editions import compose, schedule, send
 from digest.models import Edition
 from digest.operations import health
-from digest.papers import fetch
+from digest.papers import fetch, lookups
 from subscriptions.mail import outbox, smtp
 from subscriptions.models import Mailing
 
@@ -39,6 +39,12 @@ def fetch_due() -> None:
     now = timezone.now()
     health.beat_seen(now)
     fetch.fetch_due(now=now)
+
+
+@shared_task(ignore_result=True)
+def look_up_due() -> None:
+    """Ask arXiv for what other sources do not say of its papers."""
+    lookups.fill(now=timezone.now())
 
 
 @shared_task(ignore_result=True)

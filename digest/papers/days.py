@@ -138,7 +138,8 @@ def readings(day: date) -> list[Reading]:
     A list that is expected and was never asked for is there as unread: of a switched-on source that was read
     for an earlier day, on a day when it announces.
     """
-    batches = list(Batch.objects.filter(listing_day=day).select_related("source"))
+    # Look-ups of single papers are nobody's list.
+    batches = list(Batch.objects.filter(listing_day=day).exclude(door="api").select_related("source"))
     known = {(batch.source_id, batch.category) for batch in batches}
     batches += [batch for batch in _expected(day) if (batch.source_id, batch.category) not in known]
     return [_reading(batch) for batch in sorted(batches, key=lambda one: (one.source.name, one.category))]

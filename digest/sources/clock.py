@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Func, Max
 from psycopg import errors
 
 from digest.models import UpstreamClock
@@ -94,6 +94,12 @@ def now() -> datetime:
     with connections["default"].cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")
         return cursor.fetchone()[0]
+
+
+def closed_until(*names: str) -> datetime | None:
+    """When the last of these clocks opens that are closed now; None if none is."""
+    closed = UpstreamClock.objects.filter(name__in=names, closed_until__gt=_CLOCK_TIMESTAMP)
+    return closed.aggregate(until=Max("closed_until"))["until"]
 
 
 def reopen(*names: str) -> None:

@@ -6,7 +6,7 @@ doors (who goes on is taken for an attack); after a 429 that lasted through all 
 hour and then an hour at a time, since the API refuses for hours while the feed and OAI-PMH answer.
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from http import HTTPStatus
 from typing import TypeVar
@@ -157,7 +157,6 @@ def look_up(client: Client, ids: Sequence[str], *, listing_day: date | None = No
     Raises Refused where arXiv takes one of them for no id, which spoils the answer for all.
     """
     params: dict[str, str | int] = {"id_list": ",".join(ids), "start": 0, "max_results": len(ids)}
-    page: api.Page | None = None
     for _attempt in range(HOLE_ATTEMPTS):
         try:
             answer = _ask(
@@ -170,17 +169,18 @@ def look_up(client: Client, ids: Sequence[str], *, listing_day: date | None = No
         page = _read(answer, lambda body: api.parse(body, listing_day), "ARXIV_API_URL")
         if page.error:
             raise Refused(f"The API does not take these ids: {page.error}", status=HTTPStatus.BAD_REQUEST)
-        # Before November 2025 the total counted unknown ids too; a page that stays empty may be right.
         if not page.is_hole:
-            break
-    assert page is not None
-    return page
+            return page
+    raise SourceError(
+        f"The API found records and gave none of them, {HOLE_ATTEMPTS} times (GET {answer.url}). "
+        "Paperboy asks again later."
+    )
 
 
 # --- one request --------------------------------------------------------------------------------------------
 
 
-def _ask(client: Client, url: str, params: dict, *, door: str, accept: str) -> Answer:
+def _ask(client: Client, url: str, params: Mapping[str, str | int], *, door: str, accept: str) -> Answer:
     asking = client.taking(lambda: clock.turn(CLOCK, heeding=(door,)))
     try:
         answer = asking.get(url, params=params, accept=accept, largest=LARGEST_ANSWER)
