@@ -142,7 +142,8 @@ def readings(day: date) -> list[Reading]:
     batches = list(Batch.objects.filter(listing_day=day).exclude(door="api").select_related("source"))
     known = {(batch.source_id, batch.category) for batch in batches}
     batches += [batch for batch in _expected(day) if (batch.source_id, batch.category) not in known]
-    return [_reading(batch) for batch in sorted(batches, key=lambda one: (one.source.name, one.category))]
+    batches.sort(key=lambda one: (one.source.name.casefold(), one.category))
+    return [_reading(batch) for batch in batches]
 
 
 def accounts(day: date) -> Account:
