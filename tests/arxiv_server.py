@@ -12,7 +12,7 @@ import json
 import threading
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime, timedelta
 from email.utils import format_datetime
@@ -22,6 +22,11 @@ from typing import Any
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 from xml.sax.saxutils import escape, quoteattr
 
+import pytest
+from django.db import connections
+
+from digest.models import UpstreamClock
+from digest.sources import clock
 from digest.sources.arxiv import calendar, ids, taxonomy
 from tests.servers import Asked, Reply
 
@@ -287,6 +292,13 @@ def arxiv_server() -> Iterator[ArxivServer]:
         yield server
     finally:
         server.stop()
+
+
+def free_clock(monkeypatch: pytest.MonkeyPatch, *, seconds: float = 0.0) -> None:
+    """No distance between requests, and no clock closed: its rows are committed and outlive a test."""
+    monkeypatch.setattr(clock, "SECONDS", seconds)
+    with closing(connections["default"].copy()) as own, own.cursor() as cursor:
+        cursor.execute(f"DELETE FROM {UpstreamClock._meta.db_table}")
 
 
 # Ways to fail.

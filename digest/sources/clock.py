@@ -22,7 +22,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db import OperationalError, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Func, Max
+from django.db.backends.utils import CursorWrapper
 from psycopg import errors
 
 from digest.models import UpstreamClock
@@ -70,47 +70,70 @@ def turn(
 
 def close(name: str, *, until: datetime, reason: str) -> None:
     """Let nobody ask before `until`; an earlier end than the one that stands changes nothing."""
-    row, is_new = UpstreamClock.objects.get_or_create(
-        name=name, defaults={"started_at": _LONG_AGO, "closed_until": until, "reason": reason}
-    )
-    if not is_new and (row.closed_until is None or row.closed_until <= until):
-        UpstreamClock.objects.filter(name=name).update(closed_until=until, reason=reason)
+    with _cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {_TABLE} AS clock (name, started_at, closed_until, reason)"
+            " VALUES (%s, 'epoch', %s, %s) ON CONFLICT (name) DO UPDATE"
+            " SET closed_until = EXCLUDED.closed_until, reason = EXCLUDED.reason"
+            " WHERE clock.closed_until IS NULL OR clock.closed_until < EXCLUDED.closed_until",
+            [name, until, reason],
+        )
     logger.warning("%s is left alone until %s: %s", name, until, reason)
 
 
 def close_for(name: str, first: timedelta, *, then: timedelta, reason: str) -> datetime:
     """Let nobody ask for the time `first`; where no answer has come since the last closing, for `then`.
 
-    When the clock opens again, by the database's clock.
+    When the clock opens again, by the database's time.
     """
-    was_closed = UpstreamClock.objects.filter(name=name, closed_until__isnull=False).exists()
-    until = now() + (then if was_closed else first)
+    with _cursor() as cursor:
+        cursor.execute(
+            "SELECT clock_timestamp(), EXISTS"
+            f" (SELECT FROM {_TABLE} WHERE name = %s AND closed_until IS NOT NULL)",
+            [name],
+        )
+        now, was_closed = cursor.fetchone()
+    until = now + (then if was_closed else first)
     close(name, until=until, reason=reason)
     return until
 
 
-def now() -> datetime:
-    """The database's time: what closings and starts are measured by."""
-    with connections["default"].cursor() as cursor:
-        cursor.execute("SELECT clock_timestamp()")
-        return cursor.fetchone()[0]
-
-
 def closed_until(*names: str) -> datetime | None:
     """When the last of these clocks opens that are closed now; None if none is."""
-    closed = UpstreamClock.objects.filter(name__in=names, closed_until__gt=_CLOCK_TIMESTAMP)
-    return closed.aggregate(until=Max("closed_until"))["until"]
+    with _cursor() as cursor:
+        cursor.execute(
+            f"SELECT max(closed_until) FROM {_TABLE}"
+            " WHERE name = ANY(%s) AND closed_until > clock_timestamp()",
+            [list(names)],
+        )
+        return cursor.fetchone()[0]
 
 
 def reopen(*names: str) -> None:
     """The service answers: forget closings that are over, and why they were."""
-    over = UpstreamClock.objects.filter(name__in=names, closed_until__lte=_CLOCK_TIMESTAMP)
-    over.update(closed_until=None, reason="")
+    with _cursor() as cursor:
+        cursor.execute(
+            f"UPDATE {_TABLE} SET closed_until = NULL, reason = ''"
+            " WHERE name = ANY(%s) AND closed_until <= clock_timestamp()",
+            [list(names)],
+        )
+
+
+def now() -> datetime:
+    """The database's time: what closings and starts are measured by."""
+    with _cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        return cursor.fetchone()[0]
+
+
+@contextmanager
+def _cursor() -> Iterator[CursorWrapper]:
+    """On a connection of its own: what a clock says is true at once, whatever becomes of our transaction."""
+    with closing(connections["default"].copy()) as own, own.cursor() as cursor:
+        yield cursor
 
 
 _TABLE = UpstreamClock._meta.db_table
-_CLOCK_TIMESTAMP = Func(function="clock_timestamp", output_field=DateTimeField())
-_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 def _lock(own: BaseDatabaseWrapper, name: str, longest_wait_seconds: float) -> None:
