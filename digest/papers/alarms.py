@@ -221,13 +221,15 @@ def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: dat
     for source in lists:
         is_arxiv = source.kind == Source.Kind.ARXIV
         for day in days:
-            if is_arxiv and calendar.is_expected(day) and now >= calendar.late_at(day):
+            if is_arxiv and calendar.is_expected(day):
                 own = [batches.get((source.pk, category, day)) for category in source.categories]
                 if own and all(batch is not None and not batch.declared for batch in own):
                     yield Alarm.Kind.EMPTY, f"{source.slug}::{day}", source, "", day, empty(source, day)
-                for category in source.categories:
-                    if (source.pk, category, day) not in batches and (source.pk, category) in was_read:
-                        yield _late(source, category, day, by=f"{calendar.late_at(day):%H:%M} UTC")
+                if now >= calendar.late_at(day):
+                    by = f"{calendar.late_at(day):%H:%M} UTC"
+                    for category, batch in zip(source.categories, own, strict=True):
+                        if batch is None and (source.pk, category) in was_read:
+                            yield _late(source, category, day, by=by)
             elif not is_arxiv and not calendar.is_weekend(day) and day < today:
                 batch = batches.get((source.pk, "", day))
                 if batch is None and (source.pk, "") in was_read:

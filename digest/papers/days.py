@@ -12,7 +12,7 @@ from statistics import median
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from digest.models import Alarm, Batch, Paper, SetAside, Sighting, Source
+from digest.models import Batch, Paper, SetAside, Sighting, Source
 from digest.sources.arxiv import calendar
 
 # Where days are looked for: 25 weekdays are five weeks; the rest is room for holidays.
@@ -212,8 +212,6 @@ def _missing(day: date, lists: Sequence[Reading]) -> Iterator[str]:
             last = min(one.batch.fetched_at for one in growing if one.batch.fetched_at).astimezone(UTC)
             when = f"{last:%-d %B at %H:%M} UTC"
             yield f"Last read on {when}, before the day was over: {_named(name, growing, of=own)}."
-    gaps = Alarm.objects.raised().filter(listing_day=day, kind=Alarm.Kind.GAP)
-    yield from gaps.order_by("key").values_list("message", flat=True)
 
 
 def _named(name: str, some: Sequence[Reading], *, of: Sequence[Reading]) -> str:

@@ -180,6 +180,17 @@ class TestEmpty:
 
         assert standing() == {"empty:huggingface::2026-06-23"}
 
+    def test_an_arxiv_day_on_which_no_category_has_any(self, arxiv: Source) -> None:
+        for category in arxiv.categories:
+            BatchFactory(source=arxiv, category=category, listing_day=TUESDAY, fetched_at=NINE)
+        alarms.check(now=NINE - timedelta(hours=3))
+        assert standing() == {"empty:arxiv::2026-06-23"}
+
+        Batch.objects.filter(category="cs.AI").update(declared=1)
+        alarms.check(now=NINE)
+
+        assert standing() == set()
+
     def test_is_over_when_papers_come(self, huggingface: Source) -> None:
         read(huggingface, TUESDAY, 0)
         alarms.check(now=NINE + timedelta(days=1))

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from digest.models import Alarm, SetAside, Source
+from digest.models import SetAside, Source
 from digest.papers import days
 from digest.papers.days import State
 from tests.factories import (
@@ -92,9 +92,6 @@ class TestAccounts:
         mine = batch(SourceFactory(), rejected=1, settled_at=None)
         SetAside.objects.create(batch=mine, position=0, problem="No title.", raw="{}", seen_at=NOON)
         batch(arxiv, "cs.CL", fetched_at=None)
-        Alarm.objects.create(
-            key="gap:arxiv", kind="gap", source=arxiv, listing_day=DAY, message="A gap.", raised_at=NOON
-        )
 
         account = days.accounts(DAY)
 
@@ -102,7 +99,6 @@ class TestAccounts:
         assert account.missing == (
             "Not read: arXiv.",
             "1 entry of Hugging Face Daily Papers could not be read.",
-            "A gap.",
         )
 
     def test_a_list_that_was_last_read_before_the_day_was_over_is_not_complete(self) -> None:
