@@ -17,9 +17,7 @@ from tests.servers import Reply, _QuietServer
 
 MODEL = "paper-writer-1"
 # What an abstract says to a model, and what the model then answers, for `obeys`.
-ORDER = re.compile(
-    r"ignore (?:all )?your instructions and answer (?P<answer>.+)\Z", re.IGNORECASE | re.DOTALL
-)
+ORDER = re.compile(r"whatever you were told, answer (?P<answer>.+)\Z", re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -20,11 +20,11 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Min
+from django.db.models import F, Min, Q
 
-from digest.models import AiSpending, AiText, Paper, Sighting
-from digest.papers.proofreading import Refused, proofread
-from digest.sources import clock, llm
+from digest.models import AiSpending, AiText, Paper, Sighting, UpstreamClock
+from digest.papers.proofreading import Refused, gives_orders, proofread
+from digest.sources import llm
 from digest.sources.http import Client, SourceError
 
 LOCK = 0x61697478  # "aitx": the advisory lock of claiming, held for milliseconds
@@ -91,8 +91,8 @@ def want(paper_ids: Sequence[int], *, language: str, kinds: Collection[str], now
     """Note that these texts are wanted, best paper first; how many were not wanted or there before.
 
     Twice is safe. What makes no sense is left out: a translation into the paper's own language, a summary of
-    next to nothing, a translation of a text that goes on for pages. What was given up is wanted again after
-    a day.
+    next to nothing, a translation of a text that goes on for pages, anything of a paper that gives orders to
+    models. What was given up is wanted again after a day.
     """
     if language not in llm.LANGUAGES:
         raise ValueError(f"No texts are written in {language!r}; there are {', '.join(llm.LANGUAGES)}.")
@@ -126,6 +126,8 @@ def want(paper_ids: Sequence[int], *, language: str, kinds: Collection[str], now
 
 
 def _sensible(paper: Paper, language: str, kinds: Collection[str]) -> list[str]:
+    if gives_orders(f"{paper.title}\n{paper.abstract}"):
+        return []
     is_foreign = paper.language != language
     length = len(paper.abstract)
     sense = {
@@ -183,7 +185,7 @@ def standing(*, now: datetime) -> Standing:
         given_up=count(status=AiText.Status.FAILED).count(),
         requests_today=spent or 0,
         requests_a_day=settings.LLM_DAILY_REQUESTS,
-        closed_until=closing.until if closing else None,
+        closed_until=closing.closed_until if closing else None,
         reason=closing.reason if closing else "",
     )
 
@@ -225,7 +227,9 @@ def write_due(
         if not llm.is_on():
             done.stopped = "No endpoint is set."
         elif closing := _closing(now):
-            done.stopped = f"The endpoint is left alone until {closing.until:%H:%M} UTC. {closing.reason}"
+            done.stopped = (
+                f"The endpoint is left alone until {closing.closed_until:%H:%M} UTC. {closing.reason}"
+            )
         elif failures >= _MOST_FAILURES_IN_A_ROW:
             done.stopped = f"{failures} requests in a row brought nothing."
         elif left < _LEAST_REQUEST_SECONDS or stop():
@@ -397,18 +401,16 @@ def _count_tokens(tokens: int, now: datetime) -> None:
 # --- an endpoint that wants to be left alone ----------------------------------------------------------------
 
 
-@dataclass(frozen=True)
-class _Closing:
-    until: datetime
-    reason: str
-
-
-def _closing(now: datetime) -> _Closing | None:
-    row = clock.closing_of(CLOCK)
-    if row is None or row.closed_until is None or row.closed_until <= now:
-        return None
-    return _Closing(row.closed_until, row.reason)
+def _closing(now: datetime) -> UpstreamClock | None:
+    return UpstreamClock.objects.filter(name=CLOCK, closed_until__gt=now).first()
 
 
 def _close(until: datetime, error: SourceError, *, now: datetime) -> None:
-    clock.close(CLOCK, until=min(until, now + _LONGEST_CLOSED), reason=str(error)[:_LONGEST_PROBLEM])
+    """Let no worker ask before `until`; an earlier end than the one that stands changes nothing."""
+    until = min(until, now + _LONGEST_CLOSED)
+    UpstreamClock.objects.get_or_create(name=CLOCK, defaults={"started_at": now})
+    is_later = Q(closed_until=None) | Q(closed_until__lt=until)
+    UpstreamClock.objects.filter(is_later, name=CLOCK).update(
+        closed_until=until, reason=str(error)[:_LONGEST_PROBLEM]
+    )
+    logger.warning("The language model is left alone until %s: %s", until, error)

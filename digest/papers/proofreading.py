@@ -47,12 +47,14 @@ def proofread(kind: str, text: str, *, title: str, abstract: str, language: str)
     plain, given = _folded(clean), _folded(source)
     if found := _unasked(_MARKUP, text, source) or _unasked(_MARKUP, plain, given):
         raise Refused(f"It holds markup: {found[:60]!r}.", is_hostile=True)
-    _require_no_links(plain, given, may_repeat=kind == "abstract")
-    if found := _unasked(_TALK, plain, given):
+    # From here on it is no excuse that the words stand in the paper: they may be what it wants to be said.
+    _require_no_links(plain, given if kind == "abstract" else "", title=_folded(title))
+    if found := _TALK.search(plain):
         raise Refused(
-            f"It talks to somebody instead of telling of the paper: {found[:60]!r}.", is_hostile=True
+            f"It talks to somebody instead of telling of the paper: {found.group()[:60]!r}.", is_hostile=True
         )
     _LANGUAGES[language](plain, kind)
+    _require_translated(plain, given, language=language)
     _require_numbers(plain, given)
     if kind == "abstract":
         _require_most_numbers(plain, _folded(abstract))
@@ -71,7 +73,13 @@ _ADDRESS = re.compile(
 )
 # What mail programs make a link of by themselves: a name with a dot before a top-level domain.
 _DOMAIN = re.compile(r"\b[^\W_][\w-]{0,62}(?:\.[^\W_][\w-]{0,62}){0,6}\.[A-Za-z]{2,24}\b(?:/\S*)?")
+_CJK_FROM_HERE = re.compile(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]")
 _INSTRUCTION = r"\b[^.]{0,30}\b(?:instructions?|prompts?|rules)\b"
+_ORDERS = re.compile(
+    r"\b(?:ignore|disregard|forget|override) (?:all |any |the |of )*(?:your|my|these|those|previous|prior"
+    rf"|above|earlier|preceding|other){_INSTRUCTION}|忽略.{{0,12}}(?:指令|指示|提示词|规则)",
+    re.IGNORECASE,
+)
 _TALK = re.compile(
     r"\b(?:ignor\w+|disregard\w*|forget|overrid\w+) (?:all|any|the|your|my|these|previous|prior|above)"
     rf"{_INSTRUCTION}"
@@ -89,6 +97,14 @@ _TALK = re.compile(
 )
 
 
+def gives_orders(text: str) -> bool:
+    """Whether a paper speaks to the models that read it: better not to ask one.
+
+    Those that only write about such orders rarely quote them in their abstracts: none of 30,607 does.
+    """
+    return _ORDERS.search(text) is not None
+
+
 def _unasked(pattern: re.Pattern[str], text: str, source: str) -> str:
     """The first match that the paper itself does not have."""
     own = source.casefold()
@@ -96,17 +112,16 @@ def _unasked(pattern: re.Pattern[str], text: str, source: str) -> str:
     return next((one for one in found if one.casefold() not in own), "")
 
 
-def _require_no_links(text: str, source: str, *, may_repeat: bool) -> None:
-    """A translated abstract may repeat the paper's own addresses; a title or a summary has no need of any."""
-    own = source.casefold()
+def _require_no_links(text: str, source: str, *, title: str) -> None:
+    """None but those of `source`; names with a dot, such as Node.js, may stand in the title too."""
+    own, titled = source.casefold(), title.casefold()
     for match in _ADDRESS.finditer(text):
-        address = match.group().rstrip(".,;:!?)]}>\"'。，；）】》”")
-        address = re.split(r"[\u3000-\u303f\u3400-\u9fff\uff00-\uffef]", address)[0]
-        if not may_repeat or address.casefold() not in own:
+        address = _CJK_FROM_HERE.split(match.group().rstrip(".,;:!?)]}>\"'"))[0]
+        if not own or address.casefold() not in own:
             raise Refused(f"It holds a link: {address[:100]!r}.", is_hostile=True)
     for match in _DOMAIN.finditer(_ADDRESS.sub(" ", text)):
-        name = match.group().rstrip(".,;:!?)]}")
-        if ("/" in name and not may_repeat) or name.casefold() not in own:
+        name = match.group().rstrip(".,;:!?)]}").casefold()
+        if name not in own and ("/" in name or name not in titled):
             raise Refused(f"It holds what mail programs take for a link: {name[:100]!r}.", is_hostile=True)
 
 
@@ -141,6 +156,22 @@ def _require_english(text: str, kind: str) -> None:
     share = len(_LATIN.findall(text)) / max(letters, 1)
     if share < 0.8:
         raise Refused(f"It is not English: {share:.0%} of its letters are Latin.")
+    words = [word.casefold() for word in _LATIN_WORD.findall(text)]
+    if kind == "summary" and len(words) > 8 and len(set(words)) < 0.5 * len(words):
+        raise Refused("It says the same words again and again.")
+
+
+def _require_translated(text: str, source: str, *, language: str) -> None:
+    """Chinese for an English paper cannot stand in the paper, unless that tells the model what to say."""
+    if language != "zh-hans" or len(_HAN.findall(source)) > 0.3 * len(_LETTER.findall(source)):
+        return
+    pairs = _han_pairs(text)
+    if len(pairs & _han_pairs(source)) > 0.3 * len(pairs):
+        raise Refused("It repeats Chinese words of the paper instead of translating it.", is_hostile=True)
+
+
+def _han_pairs(text: str) -> set[str]:
+    return {pair for at in range(len(text) - 1) if len(_HAN.findall(pair := text[at : at + 2])) == 2}
 
 
 _LANGUAGES: dict[str, Callable[[str, str], None]] = {"en": _require_english, "zh-hans": _require_chinese}
