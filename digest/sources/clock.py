@@ -28,8 +28,9 @@ from psycopg import errors
 from digest.models import UpstreamClock
 from digest.sources.http import SourceError
 
-# The tenth is for the way there: two requests that start three seconds apart may arrive nearer to each other.
+# The tenth is for the way of a request whose process was killed before it could say when it had arrived.
 SECONDS = 3.1
+LONGEST_WAY = timedelta(seconds=1)  # a request has arrived by then, whatever its answer takes
 LONGEST_WAIT_SECONDS = 45.0  # a request of another process, and those that were waiting before us
 RETRY_AFTER = timedelta(minutes=2)
 
@@ -65,7 +66,15 @@ def turn(
                 " ON CONFLICT (name) DO UPDATE SET started_at = clock_timestamp()",
                 [name],
             )
-        yield
+        try:
+            yield
+        finally:
+            # What counts for the service is when a request arrives: after its start, and before its end.
+            with own.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {_TABLE} SET started_at = least(clock_timestamp(), started_at + %s) WHERE name = %s",
+                    [LONGEST_WAY, name],
+                )
 
 
 def close(name: str, *, until: datetime, reason: str) -> None:

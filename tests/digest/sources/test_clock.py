@@ -104,7 +104,7 @@ class TestTurn:
 
         assert len(server.arrivals) == 6
         assert server.most_at_once == 1
-        assert min(gaps(server)) >= 0.19
+        assert min(gaps(server)) >= 0.2
 
     def test_a_slow_answer_holds_the_turn(self, server: ArxivServer) -> None:
         server.delay_seconds = 0.4
