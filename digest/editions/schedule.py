@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
-from django.db.models import Max, Q
+from django.db.models import Count, Max, Q
 from django.db.models.functions import Coalesce
 
 from digest.editions.digests import add_digest_partition
 from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
-from digest.papers import trending
+from digest.papers import rankings, trending
 from subscriptions.mail import ledger
 from subscriptions.models import Subscriber
 
@@ -204,34 +204,60 @@ _UPDATED = EditionPaper.Announced.UPDATED.value
 
 
 def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
-    as_of = datetime.combine(days.last + timedelta(days=1), time(), tzinfo=UTC)
     papers = Paper.objects.in_bulk(members)
-
-    def score(paper: Paper) -> float:
-        listed_at = datetime.combine(members[paper.pk].listing_day, time(), tzinfo=UTC)
-        return trending.score(
-            votes=paper.votes or 0,
-            comments=paper.comments or 0,
-            age_hours=max(0.0, (as_of - listed_at).total_seconds() / 3600),
+    end = datetime.combine(days.last + timedelta(days=1), time(), tzinfo=UTC)
+    # An edition that is opened months later speaks of its own day all the same.
+    until = min(edition.opened_at, opening(edition.kind, days.last))
+    since = until - ((days.last - days.first) + timedelta(days=1))
+    gained = rankings.gains(papers, since=since, until=until)
+    posts = _posts(papers, until=until)
+    by_key = {paper.key: paper for paper in papers.values()}
+    ranked = trending.ranked(
+        trending.Signs(
+            key=paper.key,
+            category=paper.primary_category,
+            votes=paper.votes,
+            gained=gained.get(pk),
+            comments=paper.comments,
+            stars=paper.stars,
+            posts=posts.get(pk, 0),
+            age_hours=_age_hours(members[pk].listing_day, end),
         )
-
-    ranked = sorted(papers.values(), key=lambda paper: (-score(paper), -(paper.votes or 0), paper.key))
+        for pk, paper in papers.items()
+    )
     EditionPaper.objects.bulk_create(
         EditionPaper(
             edition=edition,
-            paper=paper,
+            paper=(paper := by_key[signs.key]),
             listing_day=members[paper.pk].listing_day,
             announced=members[paper.pk].announced,
             version=members[paper.pk].version,
             position=position,
-            score=score(paper),
+            score=score,
             votes=paper.votes,
             comments=paper.comments,
             stars=paper.stars,
             counted_at=paper.counted_at,
+            gained=gained.get(paper.pk),
         )
-        for position, paper in enumerate(ranked, start=1)
+        for position, (signs, score) in enumerate(ranked, start=1)
     )
+
+
+def _age_hours(listed_on: date, end: datetime) -> float:
+    return max(0.0, (end - datetime.combine(listed_on, time(), tzinfo=UTC)).total_seconds() / 3600)
+
+
+def _posts(paper_ids: Collection[int], *, until: datetime) -> dict[int, int]:
+    """How many posts speak of each paper."""
+    rows = (
+        Sighting.objects.filter(announce_type="discussed", seen_at__lte=until)
+        .filter(Q(paper__in=paper_ids) | Q(paper__canonical__in=paper_ids))
+        .annotate(original=Coalesce("paper__canonical_id", "paper_id"))
+        .values("original")
+        .annotate(posts=Count("url", distinct=True))
+    )
+    return dict(rows.values_list("original", "posts"))
 
 
 # --- each reader's hour ---------------------------------------------------------------------------

@@ -280,6 +280,18 @@ class TestMembership:
         assert self.members(edition) == {listed.pk}
         assert schedule.latest_day() == DAY
 
+    def test_keeps_what_each_gained_in_the_day_before_the_opening(self):
+        rising = listed_paper(seen_at=schedule.opening("daily", DAY) - timedelta(hours=23), votes=5)
+        for hours, votes in ((2, 25), (-1, 90)):
+            seen_at = schedule.opening("daily", DAY) - timedelta(hours=hours)
+            SightingFactory(paper=rising, seen_at=seen_at, votes=votes)
+        seen_once = listed_paper(votes=20)
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER + timedelta(days=90))
+
+        gained = dict(edition.edition_papers.values_list("paper_id", "gained"))
+        assert gained == {rising.pk: 20, seen_once.pk: None}
+
     def test_papers_stand_in_the_order_of_their_trending_score(self):
         quiet, loud, middle = (listed_paper(votes=votes) for votes in (1, 90, 20))
 
