@@ -1,16 +1,17 @@
 """How much a paper is talked about now, in one number. The formula, its constants, and why.
 
     heat  = fresh + ¼ · (votes − fresh) + 2 · comments + 3 · posts + ½ · log2(1 + stars)
-    fresh = votes gained since yesterday, where two readings tell;
-            else votes · ¼^(days after the first), what is likely to be of today
+    fresh = all votes on the paper's first day; later the votes gained since yesterday, where two readings
+            tell, else votes · ¼^(days after the first), what is likely to be of today
     score = log2(2 + heat · boost) · 2^(−age / 72 h)
     boost = 2^(average − level of the paper's field), between ½ and 4
 
 - **Today's gain, not totals.** At seven in the morning a reader wants to know what moved since yesterday. A
   vote of today counts one; an older one a quarter, since it still says that the paper is good, and since a
-  paper that reached us late would otherwise be nobody. Where only one reading is known, the gain is guessed
-  from the age: all votes on the first day, then a quarter of the total for each day (a list read at 08:17
-  UTC and again a day and a half later: 58 → 74, 7 → 10, 0 → 2).
+  paper that reached us late would otherwise be nobody. What a paper has on its first day it gained that day,
+  however late we began to read. Later, where only one reading is known, the gain is guessed from the age: a
+  quarter of the total on the second day, and each day a quarter of the day before (a list read at 08:17 UTC
+  and again a day and a half later: 58 → 74, 7 → 10, 0 → 2).
 - **The logarithm.** The tenth vote says more than the hundred-and-tenth. Votes on Hugging Face are few and
   steep (9,881 entries of 580 days, read on their own day: median 8, ninth decile 42, highest 181, 6 % with
   none), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes as well
@@ -116,11 +117,11 @@ def _heat(
     posts: int,
 ) -> float:
     total = max(votes or 0, 0)
-    if gained is None:
+    if gained is None or age_hours <= 24:
         fresh = total * DAILY_REST ** max(age_hours / 24 - 1, 0.0)
     else:
-        fresh = max(gained, 0)
-        total = max(total, fresh)
+        fresh = float(max(gained, 0))
+    total = max(total, math.ceil(fresh))
     return (
         fresh
         + OLD_VOTE * (total - fresh)
