@@ -72,7 +72,8 @@ def turn(
             # What counts for the service is when a request arrives: after its start, and before its end.
             with own.cursor() as cursor:
                 cursor.execute(
-                    f"UPDATE {_TABLE} SET started_at = least(clock_timestamp(), started_at + %s) WHERE name = %s",
+                    f"UPDATE {_TABLE} SET started_at = least(clock_timestamp(), started_at + %s)"
+                    " WHERE name = %s",
                     [LONGEST_WAY, name],
                 )
 
