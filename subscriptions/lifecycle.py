@@ -18,7 +18,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import CharField, F, Func, Q, QuerySet, Value
 from django.utils import translation
-from django.utils.translation import get_language, gettext, gettext_noop
+from django.utils.translation import get_language, gettext, gettext_noop, pgettext
 
 from subscriptions import filters, tokens, topics
 from subscriptions.mail import notices
@@ -147,8 +147,8 @@ def when(*, frequency: str, hour: int, weekday: int, timezone: str) -> str:
 
 
 def place(timezone: str) -> str:
-    """The town in a time zone's name: "New York"."""
-    return timezone.rpartition("/")[2].replace("_", " ")
+    """The town in a time zone's name, "New York"; the best-known in the active language."""
+    return pgettext("town", timezone.rpartition("/")[2].replace("_", " "))
 
 
 # --- joining ------------------------------------------------------------------------------------

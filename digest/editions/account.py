@@ -74,9 +74,12 @@ def dated(edition: Edition) -> str:
     """ "Friday 21 August 2026", or for a week "17 August to 23 August 2026"."""
     if edition.kind == Edition.Kind.DAILY:
         return prose.long_day(edition.date)
-    return _("%(first)s to %(last)s") % {
-        "first": prose.day_and_month(edition.date),
-        "last": prose.day_month_year(edition.date + timedelta(days=6)),
+    first, last = edition.date, edition.date + timedelta(days=6)
+    return _("%(first)s to %(last_with_year)s") % {
+        "first": prose.day_and_month(first),
+        "first_with_year": prose.day_month_year(first),
+        "last": prose.day_and_month(last),
+        "last_with_year": prose.day_month_year(last),
     }
 
 
@@ -137,7 +140,7 @@ def _announced(record: Record, announced: int) -> str:
     else:
         said = _("%(count)s announced in the week from %(day)s")
     day = prose.day_and_month(record.edition.date)
-    return said % {"count": prose.number(announced), "where": where, "day": day}
+    return prose.spaced(said % {"count": prose.number(announced), "where": where, "day": day})
 
 
 def _where(record: Record) -> Iterator[str]:
@@ -156,10 +159,11 @@ def _where(record: Record) -> Iterator[str]:
     if categories:
         words = ngettext("in %(count)s arXiv category", "in %(count)s arXiv categories", len(categories))
         yield words % {"count": len(categories)}
-    few = len(feeds) <= FEEDS_NAMED
-    for name in huggingface + feeds if few else huggingface:
-        yield _("on %(source)s") % {"source": name}
-    if not few:
+    is_few = len(feeds) <= FEEDS_NAMED
+    names = huggingface + feeds if is_few else huggingface
+    for number, name in enumerate(names):
+        yield name if number else _("on %(source)s") % {"source": name}
+    if not is_few:
         yield _("in %(count)s feeds") % {"count": len(feeds)}
 
 

@@ -21,7 +21,8 @@ from django.utils.safestring import SafeString, mark_safe
 
 from digest.editions import account, faces, prose
 from digest.editions.faces import Face
-from digest.models import AiText, Card, Edition, Shell
+from digest.models import Card, Edition, Shell
+from digest.papers import ai
 from subscriptions.mail.message import LANGUAGE_TAGS, clean, inline, one_line, qp
 from subscriptions.models import Subscriber
 
@@ -75,7 +76,7 @@ def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> 
         if record is None:
             record = account.Record.of(edition)
             told = faces.told(row.paper for row in members)
-        texts = _texts_of([row.paper_id for row in missing], language)
+        texts = ai.texts_of([row.paper_id for row in missing], language)
         with translation.override(language):
             completeness = account.completeness(record)
             parts = iter(missing)
@@ -96,14 +97,6 @@ def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> 
                     batch_size=200,
                 )
                 chunk = list(islice(parts, PAPERS_A_PASS))
-
-
-def _texts_of(paper_ids: Sequence[int], language: str) -> dict[int, dict[str, tuple[str, str]]]:
-    rows = AiText.objects.filter(paper__in=paper_ids, language=language, status=AiText.Status.WRITTEN)
-    texts: dict[int, dict[str, tuple[str, str]]] = {}
-    for paper_id, kind, text, model in rows.values_list("paper_id", "kind", "text", "model"):
-        texts.setdefault(paper_id, {})[kind] = (text, model)
-    return texts
 
 
 # --- rendered once, cut at markers ----------------------------------------------------------------

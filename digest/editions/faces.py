@@ -9,7 +9,7 @@ from django.conf import settings
 from django.db.models import Min, Q
 from django.db.models.functions import Coalesce
 from django.utils.text import wrap
-from django.utils.translation import get_language, ngettext
+from django.utils.translation import get_language, ngettext, pgettext
 from django.utils.translation import gettext as _
 
 from digest.editions import prose
@@ -62,7 +62,7 @@ class Face:
     """What the cards of one paper say, as plain text; the templates lay it out.
 
     `title` is translated where the reader's language has one, and `original` then what the authors wrote.
-    `machine` names the models whose words stand in a story or lead, `title_machine` those in a brief.
+    `machine` and `title_machine` name the models that wrote the gist and the title.
     """
 
     paper_id: int
@@ -87,9 +87,15 @@ class Face:
     @property
     def by(self) -> tuple[str, str, str]:
         """The line below the title: before the organisation, the organisation, after it."""
-        before = f"{self.authors}{prose.comma()}" if self.authors and self.organization else self.authors
-        after = f"{prose.comma()}{self.dated}" if self.dated and (before or self.organization) else self.dated
+        comma = prose.by_comma()
+        before = f"{self.authors}{comma}" if self.authors and self.organization else self.authors
+        after = f"{comma}{self.dated}" if self.dated and (before or self.organization) else self.dated
         return before, self.organization, after
+
+    @property
+    def says_title_machine(self) -> bool:
+        """Whether a story names the model of its title: not where the label of the gist says the same."""
+        return bool(self.title_machine) and self.title_machine != self.machine
 
     @property
     def text(self) -> str:
@@ -133,12 +139,12 @@ def face(row: EditionPaper, told: Told, texts: Texts, *, length: str) -> Face:
         organization=organization,
         dated=dated,
         facts=tuple(_facts(row)),
-        brief_by=prose.comma().join(filter(None, (organization or by, dated))),
+        brief_by=prose.by_comma().join(filter(None, (organization or by, dated))),
         votes=row.votes,
         votes_word=ngettext("vote", "votes", row.votes or 0),
         gist=gists.story,
         lead_gist=gists.lead,
-        machine=prose.comma().join(dict.fromkeys(filter(None, (by_title, gists.machine)))),
+        machine=gists.machine,
         title_machine=by_title,
         links=tuple(_links(row, told)),
     )
@@ -207,7 +213,7 @@ def _categories(paper: Paper) -> list[str]:
 def _named(code: str) -> str:
     """ "cs.CL Computation and Language", in the reader's language where the catalogue has it."""
     name = categories.name(code)
-    return code if name == code else f"{code} {_(name)}"
+    return code if name == code else f"{code} {pgettext('category', name)}"
 
 
 # --- what it says ----------------------------------------------------------------------------------

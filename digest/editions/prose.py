@@ -8,16 +8,21 @@ from django.utils.formats import date_format
 from django.utils.translation import gettext as _
 from django.utils.translation import pgettext
 
-# Chinese and Latin letters get a blank between them; Chinese sentences none after their full stop.
-_SEAM = re.compile(
-    r"(?<=[\u3400-\u4dbf\u4e00-\u9fff])(?=[A-Za-z0-9])|(?<=[A-Za-z0-9])(?=[\u3400-\u4dbf\u4e00-\u9fff])"
-)
+_HAN = r"[\u3400-\u4dbf\u4e00-\u9fff]"
+_LATIN = r"[0-9A-Za-z\u00c0-\u024f]"
+_OF_DATES = "[年月日]"  # "8月20日" stays together
+_SEAM = re.compile(rf"(?<={_HAN})(?<!{_OF_DATES})(?={_LATIN})|(?<={_LATIN})(?={_HAN})(?!{_OF_DATES})")
 _FULL_WIDTH_STOPS = ("。", "！", "？", "；", "：", "，")
 
 
 def comma() -> str:
     """What stands between the items of a list."""
     return pgettext("between the items of a list", ", ")
+
+
+def by_comma() -> str:
+    """What stands between who wrote something, where and when."""
+    return pgettext("between the parts of a by-line", ", ")
 
 
 def semicolon() -> str:
@@ -36,7 +41,12 @@ def listing(words: Sequence[str], *, is_choice: bool = False) -> str:
         return "".join(words)
     values = {"items": comma().join(words[:-1]), "last": words[-1]}
     joined = _("%(items)s or %(last)s") if is_choice else _("%(items)s and %(last)s")
-    return _SEAM.sub(" ", joined % values)
+    return spaced(joined % values)
+
+
+def spaced(text: str) -> str:
+    """The text with a blank between Chinese and Latin letters or digits."""
+    return _SEAM.sub(" ", text)
 
 
 def sentences(parts: Iterable[str]) -> str:

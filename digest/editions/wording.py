@@ -4,7 +4,7 @@ No bytes and no queries here: assemble.py brings what is known of the edition, a
 """
 
 import re
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -215,7 +215,8 @@ def _why(
     if parts is None:  # joined from an earlier digest that was not delivered, with its reasons
         parts = reasons(section.get("why", {}).get(str(paper_id), ()))
     also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
-    facts = [Why((), _("also in %(topics)s") % {"topics": prose.listing(also)})] if also else []
+    elsewhere = prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})
+    facts = [Why((), elsewhere)] if also else []
     if known.places.get(paper_id) == 1:
         facts += _place(known, paper_id)
     return (*parts[: max(1, REASONS - len(facts))], *facts)
@@ -291,7 +292,7 @@ def _without_papers(
             known.total,
         )
         topics = prose.listing(silent, is_choice=True)
-        said.insert(0, none % {"total": prose.number(known.total), "topics": topics})
+        said.insert(0, prose.spaced(none % {"total": prose.number(known.total), "topics": topics}))
     count = ngettext("%d topic", "%d topics", len(empty)) % len(empty)
     return Section(_("Without papers"), "", count, reasons=tuple(said))
 
@@ -382,16 +383,8 @@ def _headline(known: Known, digest: Digest, given: Sequence[int]) -> str:
 
 
 def _lines(known: Known, digest: Digest, shown: Sequence[int]) -> Iterable[str]:
-    account = [_matched(known, digest, shown), known.counted]
-    if line := prose.sentences(account):
+    if line := prose.sentences((*_account(known, digest, shown), known.counted)):
         yield line
-    joined = sum(pk in known.joined for pk in shown)
-    if joined:
-        yield ngettext(
-            "One of them is from an earlier mail that was not sent.",
-            "%(count)s of them are from earlier mails that were not sent.",
-            joined,
-        ) % {"count": prose.number(joined)}
     yield from known.lines
     if digest.is_welcome:
         yield _("Welcome. This is the latest edition; from now on papers come at the hour you chose.")
@@ -399,25 +392,39 @@ def _lines(known: Known, digest: Digest, shown: Sequence[int]) -> Iterable[str]:
         yield _("None of your topics matched; for such days you asked for the top papers.")
 
 
-def _matched(known: Known, digest: Digest, shown: Sequence[int]) -> str:
-    """The account of the edition, and the reader's own numbers.
+def _account(known: Known, digest: Digest, shown: Sequence[int]) -> Iterator[str]:
+    """The account of the edition with the reader's own numbers.
 
-    What matched is what is shown here and what limits left out: papers that the reader has received before
-    are not among them.
+    What matched is what this digest holds of the edition's new papers, and what limits left out (revisions
+    too, for readers who want them). Papers that the reader has received before are not among them.
     """
     if not known.account:  # of a shell that was stored before accounts were
-        return ""
-    if digest.top:
-        return _("%(account)s; none matched.") % {"account": known.account}
+        return
+    given = digests.papers_of(digest)
+    joined = [pk for pk in given if pk in known.joined]
+    revisions = [pk for pk in given if pk not in known.places and pk not in known.joined]
+    matched = len(given) - len(joined) - len(revisions) + digest.held
     values = {
         "account": known.account,
-        "matched": prose.number(len(digests.papers_of(digest)) + digest.held),
-        "shown": prose.number(len(shown)),
+        "matched": prose.number(matched),
+        "shown": prose.number(sum(pk in known.places for pk in shown)),
         "held": prose.number(digest.held),
     }
-    if digest.held:
-        return _("%(account)s; %(matched)s matched, %(shown)s shown, %(held)s over your limits.") % values
-    return _("%(account)s; %(matched)s matched, %(shown)s shown.") % values
+    if digest.top or not matched:
+        yield _("%(account)s; none matched.") % values
+    elif digest.held:
+        yield _("%(account)s; %(matched)s matched, %(shown)s shown, %(held)s over your limits.") % values
+    else:
+        yield _("%(account)s; %(matched)s matched, %(shown)s shown.") % values
+    if revisions:
+        words = ngettext("Also one revised version.", "Also %(count)s revised versions.", len(revisions))
+        yield words % {"count": prose.number(len(revisions))}
+    if joined:
+        yield ngettext(
+            "Also one from an earlier mail that was not sent.",
+            "Also %(count)s from earlier mails that were not sent.",
+            len(joined),
+        ) % {"count": prose.number(len(joined))}
 
 
 def _receipt(known: Known, email: str) -> str:

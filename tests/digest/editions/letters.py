@@ -13,6 +13,7 @@ from django.utils.safestring import mark_safe
 
 from digest.editions import account, assemble, cards, compose, faces, prose, schedule, wording
 from digest.models import Digest, Edition, EditionPaper
+from digest.papers import ai
 from subscriptions import tokens, topics
 from subscriptions.mail import message
 from subscriptions.mail.letters import Recipient
@@ -82,7 +83,7 @@ def reference(edition: Edition, to: Recipient, digest: Digest) -> EmailMessage:
 def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.View, kind: str) -> str:
     rows = {row.paper_id: row for row in EditionPaper.objects.filter(edition=edition).select_related("paper")}
     told = faces.told(row.paper for row in rows.values())
-    texts = cards._texts_of(list(rows), digest.language)
+    texts = ai.texts_of(list(rows), digest.language)
     complete, note = account.completeness(account.Record.of(edition))
     key = "html" if kind == "html" else "text"
     sections = []

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from digest.editions import assemble, cards, compose, digests
-from digest.models import Digest, Edition, Source
+from digest.models import Batch, Digest, Edition, EditionPaper, Shell, Source
 from digest.papers import ingest
 from digest.sources import huggingface
 from subscriptions.models import SubscribedTopic, Subscriber, Topic
@@ -24,7 +24,17 @@ from tests.digest.editions.letters import (
     texts,
     words,
 )
-from tests.factories import DAY, MORNING_AFTER, SubscriberFactory, TopicFactory, listed_paper
+from tests.factories import (
+    DAY,
+    MORNING_AFTER,
+    BatchFactory,
+    PaperFactory,
+    SightingFactory,
+    SourceFactory,
+    SubscriberFactory,
+    TopicFactory,
+    listed_paper,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -252,6 +262,151 @@ class TestContent:
         assert texts(html(content), "//h2") == ["agent"]
 
 
+class TestAccount:
+    """The line below the headline: the edition's numbers, then the reader's."""
+
+    def said(self, content: bytes) -> str:
+        lines = text(content).split("\n")
+        return lines[lines.index(next(line for line in lines if "announced" in line))]
+
+    def test_says_what_was_announced_matched_and_shown(self):
+        for number in range(3):
+            listed_paper(title=f"On agents {number}")
+        listed_paper(title="Zebras", abstract="")
+        Batch.objects.update(declared=4, settled_at=MORNING_AFTER)
+        content = letter(edition_of(), reader("agent"))
+
+        expected = "4 announced on Hugging Face on 20 August, all scanned; 3 matched, 3 shown."
+        assert self.said(content).startswith(expected)
+        assert any(expected in line for line in texts(html(content), "//p"))
+        assert "Complete. Hugging Face Daily Papers: all 4 entries read by" in text(content)
+
+    def test_says_what_was_not_read(self):
+        listed_paper(title="On agents")
+        arxiv = Source.objects.get(slug="arxiv")
+        Batch.objects.update(declared=1, settled_at=MORNING_AFTER)
+        Batch.objects.create(source=arxiv, category="cs.LG", listing_day=DAY)
+
+        content = letter(edition_of(), reader("agent"))
+
+        assert "on 20 August; cs.LG was not read; 1 matched, 1 shown." in self.said(content)
+        assert "Not complete. Hugging Face Daily Papers: the one entry" in text(content)
+
+    def test_counts_a_revision_apart(self):
+        listed_paper(title="On agents")
+        listed_paper(title="More agents")
+        edition = edition_of()
+        EditionPaper.objects.filter(paper__title="More agents").update(announced="updated", version=2)
+
+        content = letter(edition, reader("agent", wants_updates=True))
+
+        assert "; 1 matched, 1 shown. Also one revised version." in self.said(content)
+        assert "Why: agents in title; first of 1 that day" in text(content)
+        assert "number 2" not in text(content)
+
+    def test_says_when_nothing_matched(self):
+        listed_paper(title="On tools", abstract="")
+
+        content = letter(edition_of(), reader("agent", top_papers_if_none=True))
+
+        assert "; none matched." in self.said(content)
+
+    def test_an_empty_topic_does_not_speak_of_revisions_that_nobody_asked_for(self):
+        listed_paper(title="On agents")
+        listed_paper(title="Zebras", abstract="")
+        edition = edition_of()
+        EditionPaper.objects.filter(paper__title="Zebras").update(announced="updated", version=2)
+
+        plain = text(letter(edition, reader("agent", "zebra")))
+
+        assert "The one paper did not match." in plain
+        assert "Zebras" not in plain
+
+    def test_of_a_week_adds_up_the_days(self):
+        listed_paper(title="On agents", day=DAY)
+        listed_paper(title="More agents", day=DAY - timedelta(days=1))
+        Batch.objects.update(declared=1, settled_at=MORNING_AFTER)
+
+        content = letter(edition_of(kind="weekly"), reader("agent", frequency="weekly"))
+
+        assert self.said(content).startswith("2 announced on Hugging Face in the week from 17 August; ")
+        assert "not every list of 21 August was read; 2 matched, 2 shown." in self.said(content)
+
+
+class TestLabels:
+    def test_stand_after_the_title_in_html_and_below_it_in_text(self):
+        listed_paper(title="On agents")
+        edition = edition_of()
+        EditionPaper.objects.update(announced="updated", version=3)
+        content = letter(edition, reader("agent", wants_updates=True))
+
+        assert texts(html(content), '//h3/span[contains(@class, "label")]') == ["Updated v3"]
+        assert "\nOn agents\n[Updated v3]\n" in text(content)
+        assert mail.parsed(content)["Subject"] == "On agents"
+
+    def test_posts_are_named_counted_and_lead_to_the_original(self):
+        listed_paper(title="On agents", votes=12)
+        blog = SourceFactory(slug="openai-news", name="OpenAI News", kind="feed", gives="news")
+        post = PaperFactory(
+            title="Agents for all",
+            kind="news",
+            arxiv_id=None,
+            key="url:https://openai.com/agents",
+            url="https://openai.com/agents",
+            authors=[],
+            votes=None,
+            comments=None,
+        )
+        SightingFactory(paper=post, batch=BatchFactory(source=blog, listing_day=DAY), url=post.url)
+        content = letter(edition_of(), reader("agent"))
+
+        mail.check(content, is_list=True)
+        assert texts(html(content), "//h1") == ["1 paper and 1 post for you"]
+        assert "1 paper, 1 post" in texts(html(content), "//td[contains(@class, 'count')]")
+        card = text(content).partition("\nAgents for all\n")[2]
+        assert card.startswith("[News]\nOpenAI News, 20 Aug\n")
+        assert "Original: https://openai.com/agents\n" in card
+        assert "arxiv.org" not in card
+        assert mail.spam_score(content) < 1.0
+
+    def test_both_parts_say_the_same_of_labels_facts_and_discussions(self):
+        paper = listed_paper(
+            title="On agents",
+            venue="ICML 2026",
+            citations=7,
+            affiliations=["MIT", "ETH Zürich", "Third"],
+            primary_category="cs.CL",
+            summary="A line.",
+            summary_source="Hugging Face",
+        )
+        blog = SourceFactory(slug="openai-news", name="OpenAI News", kind="feed", gives="news")
+        SightingFactory(
+            paper=paper,
+            batch=BatchFactory(source=blog, listing_day=DAY),
+            announce_type="discussed",
+            is_listing=False,
+            url="https://openai.com/agents",
+        )
+        edition = edition_of()
+        EditionPaper.objects.update(announced="cross", gained=12)
+        content = letter(edition, reader("agent"))
+
+        for part in (" ".join(texts(html(content), "//body")), " ".join(text(content).split())):
+            for words_ in (
+                "Cross-listed",
+                "MIT, ETH Zürich",
+                "cs.CL Computation and Language",
+                "Accepted at ICML 2026",
+                "7 citations",
+                "+12 votes in a day",
+                "(AI text: Hugging Face)",
+                "Discussed at OpenAI News",
+            ):
+                assert words_ in part, words_
+        assert 'href="https://openai.com/agents"' in html(content)
+        assert "https://openai.com/agents" in text(content)
+
+
 class TestSubject:
     @pytest.mark.parametrize(
         ("found", "subject"),
@@ -347,6 +502,22 @@ class TestGroups:
 
         assert after == before
 
+    def test_a_shell_that_was_stored_before_accounts_were_still_makes_its_mail(self):
+        listed_paper(title="On agents")
+        subscriber = reader("agent")
+        edition = edition_of()
+        letter(edition, subscriber)
+        shell = Shell.objects.get()
+        shell.pieces["facts"] = {"total": 1, "lines": ["Out of 1 on this day’s list."]}
+        for part in ("html", "text"):
+            shell.pieces[part]["bottom"] = f"{cards.SLOT}note\r\n{shell.pieces[part]['bottom']}"
+        shell.save()
+
+        content = letter(edition, subscriber)
+
+        assert "\n1 paper for you\nOut of 1 on this day’s list.\n" in text(content)
+        assert "Out of 1 on this day’s list." in html(content)
+
     def test_a_recipient_without_a_digest_is_an_error(self):
         listed_paper(title="On agents")
         edition = edition_of()
@@ -368,6 +539,7 @@ class TestGroups:
         (made,) = assemble.Assembler(edition)([recipient_of(edition, subscriber)])
 
         plain = text(made.content)
+        assert "; 1 matched, 1 shown. Also one from an earlier mail that was not sent." in plain
         assert plain.count("Why: agents in title") == 2
         assert plain.count("first of 1 that day") == 1
 
@@ -396,6 +568,24 @@ class TestSize:
         for part in (html(content), text(content)):
             assert f"{90 - shown} more on the web page." in part
             assert "90 papers for you" in part
+
+    def test_the_longest_labels_facts_and_links_stay_within_the_size(self):
+        long = "Institute of everything that is known " * 20
+        for number in range(100):
+            listed_paper(
+                title=f"On agents {number} {'and tools ' * 30}",
+                affiliations=[long, long, long],
+                venue=long[:200],
+                citations=10**6,
+                abstract="Agents do things. " * 200,
+            )
+        edition = edition_of()
+        EditionPaper.objects.update(announced="cross", gained=10**6)
+
+        for length in Subscriber.Length.values:
+            content = letter(edition, reader("agent", max_papers=100, length=length))
+            mail.check(content, is_list=True)
+            assert len(text(content).encode()) < assemble.HTML_MAX_BYTES
 
 
 @pytest.mark.shared_data
