@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from http import HTTPStatus
 from urllib.parse import urlsplit
 
@@ -21,6 +22,7 @@ from digest.models import Alarm, Source
 from digest.operations import health, schema
 from digest.operations.parts import counted
 from digest.sources import clock, huggingface
+from digest.sources.arxiv import doors
 from digest.sources.http import Client, SourceError
 from digest.sources.records import NotAList
 from digest.sources.registry import KINDS, SourceKind
@@ -206,22 +208,26 @@ def _arxiv(source: Source) -> Finding:
             "is switched on without a category",
             f"Choose some, or switch it off: {_page(source)}",
         )
-    client = Client(
-        attempts=1,
-        total_seconds=_ARXIV_SECONDS,
-        budget_seconds=_ARXIV_SECONDS,
-        turn=lambda: clock.turn("arxiv", longest_wait_seconds=_ARXIV_SECONDS),
-    )
-    doors = {
-        "the announcement feed": (f"{source.url or settings.ARXIV_RSS_URL}/rss/{source.categories[0]}", {}),
-        "OAI-PMH": (settings.ARXIV_OAI_URL, {"verb": "Identify"}),
+    questions = {
+        "the announcement feed": (
+            doors.FEED_DOOR,
+            f"{(source.url or settings.ARXIV_RSS_URL).rstrip('/')}/rss/{source.categories[0]}",
+            {},
+        ),
+        "OAI-PMH": (doors.OAI_DOOR, settings.ARXIV_OAI_URL, {"verb": "Identify"}),
     }
-    for door, (address, params) in doors.items():
+    for words, (door, address, params) in questions.items():
+        client = Client(
+            attempts=1,
+            total_seconds=_ARXIV_SECONDS,
+            budget_seconds=_ARXIV_SECONDS,
+            turn=partial(clock.turn, doors.CLOCK, heeding=(door,), longest_wait_seconds=_ARXIV_SECONDS),
+        )
         try:
-            client.get(address, params=params, accept="text/xml, application/xml, */*;q=0.1")
+            client.get(address, params=params, accept="application/xml, */*;q=0.1")
         except SourceError as error:
-            return Finding(source.name, BAD, f"{door} did not answer", str(error))
-    hosts = list(dict.fromkeys(urlsplit(address).netloc for address, _params in doors.values()))
+            return Finding(source.name, BAD, f"{words} did not answer", str(error))
+    hosts = list(dict.fromkeys(urlsplit(address).netloc for _door, address, _params in questions.values()))
     answer = f"{hosts[0]} answers" if len(hosts) == 1 else f"{' and '.join(hosts)} answer"
     return Finding(source.name, GOOD, f"{answer}, {len(source.categories)} categories chosen")
 

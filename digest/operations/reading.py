@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from digest.models import AiSpending, Alarm, Batch, Paper, Source
 from digest.operations.parts import Lamp, Link, Note, ago, clock, counted, short_day
-from digest.papers import ai
+from digest.papers import ai, lookups
 
 STALE = timedelta(hours=24)  # a source that has not answered for so long needs a look
 SHOWN_LINES = 60
@@ -88,9 +88,8 @@ def light_of(batch: Batch) -> str:
 
 def _newest() -> dict[int, list[Batch]]:
     """Each source's batches of its newest listing day, by source."""
-    newest_of_each = Batch.objects.order_by("source", "category", "-listing_day").distinct(
-        "source", "category"
-    )
+    lists = Batch.objects.exclude(door=lookups.DOOR)  # a look-up of single papers is nobody's list
+    newest_of_each = lists.order_by("source", "category", "-listing_day").distinct("source", "category")
     found: dict[int, list[Batch]] = {}
     for batch in newest_of_each:
         found.setdefault(batch.source_id, []).append(batch)

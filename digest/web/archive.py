@@ -16,7 +16,7 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from digest.matching import recent
 from digest.models import Paper
-from digest.papers import categories, days
+from digest.papers import categories, days, rankings
 from digest.web import present, scanned
 from digest.web.seen import revised_on
 from subscriptions.models import Topic
@@ -26,7 +26,7 @@ LENGTHS = {"titles": "Titles", "": "One line", "abstract": "Abstract"}
 # Which of the day's entries; "" is the list of papers with a few of the others below it.
 SHOWN = ("", "code", "posts", "updated")
 PAGE = 100
-PAGE_OF_ABSTRACTS = 40  # so that a page stays under 300 kB
+PAGE_OF_ABSTRACTS = 60  # so that a page stays under 300 kB
 OTHERS_AT_ONCE = 20  # posts and revisions beside the papers
 TOPICS_OF_A_DAY = 10
 CATEGORIES_OF_A_DAY = 12
@@ -117,11 +117,13 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
         inside = {one.pk for one in listed if names & set(one.categories)}
         chosen = [pk for pk in chosen if pk in inside]
     size = PAGE_OF_ABSTRACTS if asked.length == "abstract" else PAGE
-    pages = max(1, -(-len(chosen) // size))
-    asked = replace(asked, page=min(asked.page, pages))
-    start = (asked.page - 1) * size
+    beginning = asked.query()
+    pager = present.Pager.at(
+        asked.page, len(chosen), size, f"{beginning}{'&' if len(beginning) > 1 else ''}page="
+    )
+    asked = replace(asked, page=pager.page)
     is_front = not asked.show and not asked.category and asked.page == 1
-    shown = _entries(chosen[start : start + size], asked, day, now, start=start)
+    shown = _entries(chosen[pager.start : pager.start + size], asked, day, now, start=pager.start)
     context = {
         "day": day,
         "title": present.long_day(day),
@@ -141,7 +143,7 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
         "category_name": categories.name(asked.category) if asked.category else "",
         "lengths": [(key, name, asked.query(length=key)) for key, name in LENGTHS.items()],
         "lists": _lists(asked, len(papers), len(with_code), len(media), len(revised)),
-        "pager": _pager(asked, len(chosen), size),
+        "pager": pager if pager.pages > 1 else None,
         "posts_query": asked.query(show="posts"),
         "updates_query": asked.query(show="updated"),
         "everything_query": asked.query(show="", category=""),
@@ -157,17 +159,18 @@ def _about(day: date, now: datetime) -> dict[str, Any]:
     """What stands around the list: the days beside it, what was scanned, topics, late bloomers."""
     before, after = days.neighbours(day)
     last_days = days.last_days(until=max(day, _window_end(day)))
-    readings = days.readings(day)
+    readings, account = days.readings(day), days.accounts(day)
     read_at = max((one.batch.fetched_at for one in readings if one.batch.fetched_at), default=None)
     return {
         "scanned": scanned.by_source(readings, is_over=day < now.date()),
         "scanned_lists": scanned.lists(readings, now),
+        "missing": account.missing if day < now.date() else (),
         "votes_as_of": present.as_of(read_at, now) if read_at else "",
         "before": (before, present.short_day(before, weekday=True)) if before else None,
         "after": (after, present.short_day(after, weekday=True)) if after else None,
         "ordinary": days.ordinary(last_days),
         "bars": _bars(last_days, day),
-        "bloomers": days.late_bloomers(day),
+        "bloomers": rankings.late_bloomers(day),
         "topics": _topics_of_day(day, now),
     }
 
@@ -214,20 +217,6 @@ def _lists(
         for show, words, is_there in lists
         if is_there or show == asked.show
     ]
-
-
-def _pager(asked: Asked, number: int, size: int) -> dict[str, Any] | None:
-    """Where in a long list the page stands; None for a list that fits on one."""
-    pages = -(-number // size)
-    if pages < 2:
-        return None
-    return {
-        "first": (asked.page - 1) * size + 1,
-        "last": min(asked.page * size, number),
-        "of": number,
-        "before": asked.query(page=asked.page - 1) if asked.page > 1 else "",
-        "after": asked.query(page=asked.page + 1) if asked.page < pages else "",
-    }
 
 
 def _categories_of(papers: Iterable[Listed], asked: Asked) -> list[dict[str, Any]]:

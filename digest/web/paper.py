@@ -15,7 +15,7 @@ from django.views.decorators.http import conditional_page, require_safe
 from digest.matching import explain, recent
 from digest.matching.explain import Reason
 from digest.models import AiText, Mention, Merge, Paper, Sighting, Source
-from digest.papers import categories, days
+from digest.papers import categories, days, lookups
 from digest.papers.citation import bibtex
 from digest.papers.identity import arxiv_pdf_url, arxiv_url
 from digest.web import present
@@ -97,7 +97,8 @@ def paper(request: HttpRequest, public_id: str) -> HttpResponse:
     said = list(
         Sighting.objects.filter(paper__in=rows).select_related("source", "batch").order_by("seen_at", "pk")
     )
-    sightings = [one for one in said if one.announce_type != DISCUSSED]
+    # Mentions have a section of their own; a look-up is nobody's list.
+    sightings = [one for one in said if one.announce_type != DISCUSSED and one.batch.door != lookups.DOOR]
     listings = [one for one in sightings if one.is_listing]
     last_day = max((one.listing_day for one in listings), default=found.first_listed_on)
     rank = days.rank(found, last_day) if found.votes is not None else None

@@ -67,7 +67,9 @@ class Entry:
 
     @property
     def gist(self) -> str:
-        return gist(self.paper)
+        """Its one sentence; nothing where that only says the title again, as scraped feeds do."""
+        sentence = gist(self.paper)
+        return "" if sentence.rstrip(".").casefold() == self.paper.title.rstrip(".").casefold() else sentence
 
     @property
     def code_url(self) -> str:
@@ -81,7 +83,7 @@ class Entry:
     @property
     def has_more(self) -> bool:
         """Whether the abstract says more than the sentence that is shown anyway."""
-        return bool(self.paper.abstract) and self.paper.abstract != self.gist
+        return len(self.paper.abstract) > len(self.gist) and self.paper.abstract != self.paper.title
 
     @property
     def abstract(self) -> str:
@@ -102,6 +104,17 @@ class Entry:
                 version = f" to v{self.seen.version}" if self.seen.version else ""
                 found.append(Label(f"Updated{version}"))
         return found
+
+    @property
+    def exceptions(self) -> list[Label]:
+        """The labels but "New": what most of a long list is, the line below the title says in words."""
+        return [label for label in self.labels if label.words != "New"]
+
+    @property
+    def home(self) -> str:
+        """ "new in cs.CL", or the primary category alone."""
+        category = self.paper.primary_category
+        return f"new in {category}" if category and self.seen.announced == "new" else category
 
     @property
     def is_media(self) -> bool:
@@ -184,6 +197,42 @@ def entries(
         share = round(100 * votes[index] / most) if most else 0
         result.append(Entry(paper, length, share, place + 1))
     return result
+
+
+@dataclass(frozen=True)
+class Pager:
+    """Where in a long list a page stands. Make it with `at`, which leaves no page that is not there."""
+
+    page: int  # from 1
+    pages: int
+    size: int
+    of: int
+    query: str = "?page="  # what stands before the number of a page
+
+    @classmethod
+    def at(cls, page: int, of: int, size: int, query: str = "?page=") -> "Pager":
+        pages = max(1, -(-of // size))
+        return cls(min(max(page, 1), pages), pages, size, of, query)
+
+    @property
+    def start(self) -> int:
+        return (self.page - 1) * self.size
+
+    @property
+    def first(self) -> int:
+        return self.start + 1
+
+    @property
+    def last(self) -> int:
+        return min(self.start + self.size, self.of)
+
+    @property
+    def before(self) -> str:
+        return f"{self.query}{self.page - 1}" if self.page > 1 else ""
+
+    @property
+    def after(self) -> str:
+        return f"{self.query}{self.page + 1}" if self.page < self.pages else ""
 
 
 def with_sightings(

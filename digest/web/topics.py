@@ -1,7 +1,9 @@
 """The catalogue of topics, and what each of them found in the last days."""
 
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
-from datetime import date
+from datetime import date, datetime
 from functools import lru_cache
 from itertools import groupby
 
@@ -14,9 +16,13 @@ from django.views.decorators.http import conditional_page, require_safe
 
 from digest.matching import explain, recent
 from digest.matching.recent import Found, Match
-from digest.web import charts, present
+from digest.models import Paper
+from digest.web import charts, present, revisions
 from subscriptions.filters import Filter
 from subscriptions.models import Topic
+
+PAGE = 100  # papers
+UPDATES = 20
 
 
 @require_safe
@@ -39,7 +45,8 @@ def catalogue(request: HttpRequest) -> HttpResponse:
 def topic(request: HttpRequest, slug: str) -> HttpResponse:
     """One topic: what it is, how papers get here, and those of the last days with their reasons."""
     row = get_object_or_404(Topic.objects.catalogue(), slug=slug)
-    papers = recent.current(now=timezone.now())
+    now = timezone.now()
+    papers = recent.current(now=now)
     filter = recent.parsed(row.filter.canonical)
     found = papers.find(filter)
     others = Topic.objects.catalogue().filter(group=row.group).exclude(pk=row.pk)
@@ -47,6 +54,10 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
         (other, len(papers.find_canonical(other.filter.canonical))) for other in others
     )
     per_day = found.per_day()
+    newest = papers.days[-1] if papers.days else None
+    updates = revisions.found_on(newest, filter) if newest else []
+    number = request.GET.get("page", "")
+    pager = present.Pager.at(int(number) if number.isdecimal() and len(number) < 7 else 1, len(found), PAGE)
     context = {
         "topic": row,
         "name_zh": row.names.get("zh-hans", ""),
@@ -55,37 +66,62 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
         "days": len(papers.days),
         "a_day": present.a_day(found.a_day()),
         "chart": charts.bars(per_day, what=f"{row.name} papers") if found else None,
-        "sections": _by_day(found, filter),
+        "sections": _by_day(found, filter, pager, now),
+        "pager": pager if pager.pages > 1 else None,
+        "updates": _updates(updates[:UPDATES], newest, now) if newest and pager.page == 1 else [],
+        "more_updates": len(updates[UPDATES:]),
         "close_by": sorted(close_by, key=lambda one: -one.number),
     }
     return render(request, "web/topic.html", context)
 
 
-def _by_day(found: Found, filter: Filter) -> list[dict[str, object]]:
-    """Newest day first. A paper listed on several days stands under the newest, so that each stands once."""
-    by_day: dict[date, list[Match]] = {}
-    for match in found.matches():
-        by_day.setdefault(match.days[-1], []).append(match)
-    most = max((match.paper.votes or 0 for matches in by_day.values() for match in matches), default=0)
+def _by_day(found: Found, filter: Filter, pager: present.Pager, now: datetime) -> list[dict[str, object]]:
+    """One page of the papers, newest day first, by votes within a day.
+
+    A paper listed on several days stands under the newest, so that each stands once.
+    """
+    matches = sorted(
+        found.matches(),
+        key=lambda match: (-match.days[-1].toordinal(), -(match.paper.votes or 0), match.paper.pk),
+    )
+    numbers = Counter(match.days[-1] for match in matches)
+    most = max((match.paper.votes or 0 for match in matches), default=0)
+    shown = matches[pager.start : pager.start + PAGE]
+    if not shown:
+        return []
+    entries = present.with_sightings(
+        [_entry(match, filter, most) for match in shown],
+        now,
+        first=found.recent.days[0],
+        last=shown[0].days[-1],
+    )
     sections = []
-    for day in sorted(by_day, reverse=True):
-        matches = sorted(by_day[day], key=lambda match: (-(match.paper.votes or 0), match.paper.pk))
-        entries = [_entry(match, filter, most) for match in matches]
-        of = found.recent.listed_on(day)
+    for day, members in groupby(zip(shown, entries, strict=True), key=lambda pair: pair[0].days[-1]):
         sections.append(
-            {"day": day, "title": present.long_day(day).rpartition(" ")[0], "entries": entries, "of": of}
+            {
+                "day": day,
+                "title": present.long_day(day).rpartition(" ")[0],
+                "entries": [entry for _match, entry in members],
+                "number": numbers[day],
+                "of": found.recent.listed_on(day),
+            }
         )
     return sections
 
 
 def _entry(match: Match, filter: Filter, most: int) -> present.Entry:
     votes = match.paper.votes or 0
-    length = "story" if votes >= present.BRIEF_BELOW_VOTES else "brief"
+    is_media = match.paper.kind != Paper.Kind.PAPER  # nobody votes on posts
+    length = "story" if votes >= present.BRIEF_BELOW_VOTES or is_media else "brief"
     share = round(100 * votes / most) if most else 0
     entry = present.Entry(match.paper, length, share, why=present.why(match.reasons))
     if length == "brief" or not entry.has_more:
         return entry
-    return replace(entry, marked_abstract=_marked(filter.canonical, match.paper.abstract))
+    return replace(entry, marked_abstract=_marked(filter.canonical, entry.abstract))
+
+
+def _updates(papers: Sequence[Paper], day: date, now: datetime) -> list[present.Entry]:
+    return present.with_sightings(present.entries(papers, keep_length="brief"), now, first=day)
 
 
 @lru_cache(maxsize=4096)  # a page of fifty abstracts costs a quarter of a second else

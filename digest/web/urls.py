@@ -7,17 +7,18 @@ from django.urls import URLPattern, URLResolver, path, register_converter
 from digest.web import archive, filters, own, paper, preview, topics
 
 FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
+LAST_YEAR = 2999  # near year 9999 there is no day after
 
 
 class DayConverter:
-    """2026-08-21; what is no day of the calendar, or lies before FIRST_YEAR, is no address."""
+    """2026-08-21; what is no day of the calendar, or of no year that papers are listed in, is no address."""
 
     regex = r"\d{4}-\d{2}-\d{2}"
 
     def to_python(self, value: str) -> date:
         day = date.fromisoformat(value)
-        if day.year < FIRST_YEAR:
-            raise ValueError(f"{day} lies before {FIRST_YEAR}.")
+        if not FIRST_YEAR <= day.year <= LAST_YEAR:
+            raise ValueError(f"{day} lies outside the years {FIRST_YEAR} to {LAST_YEAR}.")
         return day
 
     def to_url(self, value: date) -> str:

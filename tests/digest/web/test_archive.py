@@ -128,7 +128,7 @@ class TestDay:
             listed_paper()
         client.get("/papers/")  # builds the index
 
-        with django_assert_max_num_queries(22):
+        with django_assert_max_num_queries(28):
             client.get("/papers/")
 
     def test_answers_not_modified_to_a_browser_that_has_the_page(self, client):
