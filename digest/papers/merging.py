@@ -18,7 +18,7 @@ What counts as the same, and how certain that is (`certainty`):
 | title and at least half of the authors, another first            | 0.85      |
 | each of those without a date on both sides, or over a year apart | − 0.05    |
 
-A title alone is never enough, nor are titles with fewer than 20 letters. Authors in common are counted by
+A title alone is never enough, nor are titles with fewer than 15 letters. Authors in common are counted by
 family name and first initial, out of the shorter list; the first author by family name. Dates further apart
 than two years (a workshop paper and its journal version are closer) and two different arXiv ids speak
 against; only an operator merges those.
