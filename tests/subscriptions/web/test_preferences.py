@@ -120,6 +120,8 @@ class TestSave:
             ({"max_papers": "0"}, "At least 1 paper"),
             ({"max_papers": "many"}, "Write a number from 1 to 100."),
             ({"timezone": "Mars/Base"}, "Mars/Base is not a time zone we know."),
+            ({"language": "xx"}, "No mail is written in “xx”."),
+            ({"language": ""}, "Choose the language of the mail."),
         ],
     )
     def test_what_cannot_be_is_said_in_its_place(self, client, reader, settings_path, changes, words):
@@ -130,6 +132,23 @@ class TestSave:
         assert '<option value="13" selected>' in response.content.decode()
         reader.refresh_from_db()
         assert reader.hour == 7
+
+    def test_revised_versions_and_the_language_of_the_mail(self, client, reader, settings_path):
+        response = client.post(settings_path, form_of(reader, updates="on", language="zh-hans"), follow=True)
+
+        html = response.content.decode()
+        reader.refresh_from_db()
+        assert (reader.wants_updates, reader.language) == (True, "zh-hans")
+        assert "Revised versions of papers now come too, labelled as updated." in html
+        assert "Mails are now in 简体中文; before, in English." in html
+        assert 'name="updates" checked' in html
+        assert 'value="zh-hans" checked' in html
+
+        response = client.post(settings_path, form_of(reader), follow=True)
+
+        reader.refresh_from_db()
+        assert (reader.wants_updates, reader.language) == (False, "zh-hans")
+        assert "Revised versions of papers do not come any more." in response.content.decode()
 
     def test_caps_a_topic(self, client, reader, agents, settings_path):
         response = client.post(settings_path, form_of(reader, **{f"cap_{agents.pk}": "5"}), follow=True)
@@ -368,6 +387,7 @@ class TestFreshLinks:
         known = json.loads(response.content)
         assert re.match(r'attachment; filename="paperboy-', response["Content-Disposition"])
         assert known["subscriber"]["email"] == "mira@lab.example"
+        assert (known["subscriber"]["wants_updates"], known["subscriber"]["language"]) == (False, "en")
         assert [topic["filter"] for topic in known["topics"]] == ["agents", "harness"]
         assert [row["act"] for row in known["consent"]] == ["asked", "confirmed"]
         assert known["digests"] == [{"of": reader.pk}]

@@ -3,7 +3,7 @@ import re
 import pytest
 
 from subscriptions import lifecycle
-from subscriptions.models import Notice, Subscriber
+from subscriptions.models import Notice, Subscriber, Topic
 from tests.factories import SubscriberFactory
 from tests.subscriptions.web.conftest import confirm_path, snapshot
 
@@ -49,6 +49,23 @@ class TestPage:
         assert " style=" not in html
         assert not re.search(r"\son[a-z]+=", html)
 
+    @pytest.mark.parametrize(
+        ("accepts", "is_asked"),
+        [
+            ("", False),
+            ("de-DE,de;q=0.9", False),
+            ("en-GB,zh-CN;q=0.5", False),
+            ("zh-CN,zh;q=0.9,en;q=0.8", True),
+        ],
+    )
+    def test_asks_for_the_language_where_the_browser_speaks_chinese(self, client, accepts, is_asked):
+        response = client.get("/", headers={"accept-language": accepts})
+
+        html = response.content.decode()
+        assert ("Language of the mail" in html) == is_asked
+        assert ('name="language" value="zh-hans" checked' in html) == is_asked
+        assert "Accept-Language" in response["Vary"]
+
     def test_works_for_who_has_javascript_and_who_has_not(self, client):
         html = client.get("/").content.decode()
 
@@ -66,6 +83,17 @@ class TestSubscribe:
         assert notice.context["topics"] == ["Our agents"]
         assert notice.context["filter"] == "harness AND NOT survey"
         assert notice.context["when"] == "Weekdays at 13:00, Berlin"
+
+    @pytest.mark.parametrize(("chosen", "language"), [("zh-hans", "zh-hans"), ("en", "en"), (None, "en")])
+    def test_the_mail_is_in_the_language_that_was_chosen(self, client, agents, chosen, language):
+        data = GOOD if chosen is None else {**GOOD, "language": chosen}
+        client.post("/subscribe/", data, headers={"accept-language": "zh-CN"})
+
+        assert Subscriber.objects.get().language == Notice.objects.get().language == language
+
+    def test_a_language_that_we_do_not_write_is_refused(self, client, agents):
+        assert client.post("/subscribe/", {**GOOD, "language": "xx"}).status_code == 422
+        assert not Subscriber.objects.exists()
 
     def test_says_the_same_whether_or_not_the_address_is_known(self, client, reader):
         pages = set()
@@ -187,6 +215,17 @@ class TestConfirm:
         assert "mira@lab.example" in html
         assert "harness AND NOT survey" in html
         assert "Yes, send me the papers" in html
+
+    def test_the_page_is_in_english_also_for_who_reads_chinese_mails(self, client, agents):
+        Topic.objects.filter(slug="our-agents").update(names={"zh-hans": "我们的智能体"})
+        client.post("/subscribe/", {**GOOD, "language": "zh-hans"})
+
+        html = client.get(confirm_path()).content.decode()
+
+        assert Notice.objects.get().context["topics"] == ["我们的智能体"]
+        assert Notice.objects.get().context["when"] == "工作日 13:00（柏林时间）"
+        assert "Our agents" in html
+        assert "Weekdays at 13:00, Berlin" in html
 
     def test_the_button_confirms_and_leads_to_the_settings(self, client, agents):
         client.post("/subscribe/", GOOD)
