@@ -30,7 +30,7 @@ from digest.sources.http import SourceError
 
 # The tenth is for the way of a request whose process was killed before it could say when it had arrived.
 SECONDS = 3.1
-LONGEST_WAY = timedelta(seconds=1)  # a request has arrived by then, whatever its answer takes
+LONGEST_WAY_SECONDS = 1.0  # a request has arrived by then, whatever its answer takes
 LONGEST_WAIT_SECONDS = 45.0  # a request of another process, and those that were waiting before us
 RETRY_AFTER = timedelta(minutes=2)
 
@@ -72,9 +72,9 @@ def turn(
             # What counts for the service is when a request arrives: after its start, and before its end.
             with own.cursor() as cursor:
                 cursor.execute(
-                    f"UPDATE {_TABLE} SET started_at = least(clock_timestamp(), started_at + %s)"
-                    " WHERE name = %s",
-                    [LONGEST_WAY, name],
+                    f"UPDATE {_TABLE} SET started_at ="
+                    " least(clock_timestamp(), started_at + %s * interval '1 second') WHERE name = %s",
+                    [LONGEST_WAY_SECONDS, name],
                 )
 
 
