@@ -1,24 +1,32 @@
 """From sources to stored papers: who is asked, for which days, and when again.
 
 How one list is read (its pages, its doors, its conditional requests) is the business of `readers`; here it is
-only asked for, and what became of it is written down, so that each source fails alone.
+only asked for, and what became of it is written down, so that each source fails alone: one that does not
+answer, and one that we read wrongly.
 """
 
 import logging
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
 
 from digest.models import Batch, Source
-from digest.papers import sample
+from digest.papers import alarms, mentions, sample
 from digest.papers.ingest import Ingested
-from digest.papers.readers import arxiv, huggingface
+from digest.papers.readers import arxiv, huggingface, plain
 from digest.sources.http import Client, SourceError
 from digest.sources.registry import KINDS
 
 AFTER_FAILURE = (5, 10, 20, 40, 60)  # minutes, by the number of failures in a row
+# A feed is polled hourly at most, whatever it answers, and a dead one ever more seldom.
+AFTER_PLAIN_FAILURE = (60, 60, 120, 240, 480, 1440)
 CLAIM = timedelta(minutes=10)  # a run that was killed is taken up again after this
-TASK_BUDGET_SECONDS = 50.0  # of waiting; with one more attempt it stays under a task's two minutes
+# With one more attempt each of these stays under a task's two minutes.
+TASK_BUDGET_SECONDS = 50.0  # of waiting, for one source
+RUN_SECONDS = 80.0  # for all sources; what is left is the next poke's
+LEAST_SECONDS = 30.0  # without these no further source is begun
 START_BUDGET_SECONDS = 30.0  # what a starting service spends on reading days from a source that answers
 
 _LONGEST_ERROR = 1_000
@@ -39,6 +47,7 @@ class Reader(Protocol):
         """When a run that went well at `now` is followed by the next."""
 
 
+# Kinds with a parser need no more than that (digest.sources.registry): `plain` reads them.
 READERS: dict[str, Reader] = {"arxiv": arxiv, "huggingface": huggingface}
 
 
@@ -71,26 +80,41 @@ def sources(name: str | None = None) -> list[Source]:
 
 
 def reader_of(source: Source) -> Reader:
-    return READERS[source.kind]
+    return READERS.get(source.kind, plain)
 
 
 def fetch_day(source: Source, day: date | None, *, now: datetime, client: Client | None = None) -> Ingested:
     """Read the source's list of one day and store it. Twice is safe; the second time only votes may change.
 
     Sources that have one list for all days are read whole, whatever the day. The first list that a source
-    really gives replaces the bundled sample.
+    really gives replaces the bundled sample. Whatever goes wrong is noted with the source, and raised:
+    SourceError, or a mistake of our own.
     """
     try:
         ingested = reader_of(source).read(source, day, now=now, client=client or Client())
     except SourceError as error:
-        _note_failure(source, day, error, now=now)
+        _note_failure(source, day, str(error), now=now)
+        raise
+    except Exception as error:
+        _note_failure(source, day, mistake(error), now=now)
         raise
     Source.objects.filter(pk=source.pk).update(last_success_at=now, last_error="", consecutive_failures=0)
+    mentions.resolve(now=now)  # a paper that posts have waited for
     return ingested
 
 
-def _note_failure(source: Source, day: date | None, error: SourceError, *, now: datetime) -> None:
-    message = str(error)[:_LONGEST_ERROR]
+def mistake(error: Exception) -> str:
+    """What an operator is told when it was not the source that went wrong."""
+    said = " ".join(str(error).split())[:300]
+    return (
+        f"Paperboy made a mistake in reading this source ({type(error).__name__}: {said}). "
+        "It is asked again later; the log says more."
+    )
+
+
+def _note_failure(source: Source, day: date | None, problem: str, *, now: datetime) -> None:
+    # A message may quote what came, and PostgreSQL takes no NUL.
+    message = problem.replace("\0", "")[:_LONGEST_ERROR]
     if day is not None:
         for category in source.categories or [""]:
             batch, _created = Batch.objects.get_or_create(source=source, category=category, listing_day=day)
@@ -106,41 +130,55 @@ def _note_failure(source: Source, day: date | None, error: SourceError, *, now: 
 # --- what is due --------------------------------------------------------------------------------------------
 
 
-def fetch_due(*, now: datetime, client: Client | None = None) -> list[Ingested]:
-    """Read every source whose time has come, and note when each is next. Beat pokes this every minute.
+def fetch_due(
+    *, now: datetime, client: Client | None = None, clock: Callable[[], float] = time.monotonic
+) -> list[Ingested]:
+    """Read the sources whose time has come, and note when each is next. Beat pokes this every minute.
 
-    One conditional UPDATE claims a source, so two workers never read it at once. A source that fails is asked
-    again after 5, 10, 20, 40, then 60 minutes, or when it says; the others are not affected.
+    One conditional UPDATE claims a source, so two workers never read it at once. Those that waited longest
+    come first; when RUN_SECONDS are nearly over, the rest is left unclaimed to the next poke. A source that
+    fails is asked again later (`AFTER_FAILURE`), or when it says; the others are not affected.
     """
     done: list[Ingested] = []
+    ends_at = clock() + RUN_SECONDS
     for source in Source.objects.due(now).filter(kind__in=KINDS).order_by("next_fetch_at", "pk"):
+        left = ends_at - clock()
+        if left < LEAST_SECONDS:
+            break
         claim = Source.objects.due(now).filter(pk=source.pk, next_fetch_at=source.next_fetch_at)
         if claim.update(next_fetch_at=now + CLAIM):
-            own = client or Client(budget_seconds=TASK_BUDGET_SECONDS)
+            own = client or Client(budget_seconds=min(TASK_BUDGET_SECONDS, left))
             done += _fetch_source(source, now=now, client=own)
+    mentions.resolve(now=now)
+    alarms.check(now=now)
     return done
 
 
 def _fetch_source(source: Source, *, now: datetime, client: Client) -> list[Ingested]:
     done: list[Ingested] = []
-    next_fetch_at = reader_of(source).next_fetch_at(source, now=now)
-    for day in reader_of(source).days_to_read(source, now=now):
-        try:
+    reader = reader_of(source)
+    try:
+        days = reader.days_to_read(source, now=now)
+        for day in days:
             done.append(fetch_day(source, day, now=now, client=client))
-        except SourceError as error:
-            next_fetch_at = _next_after_failure(source, error, now=now)
-            break
-        if client.is_spent:
-            next_fetch_at = now  # the rest of the days a minute later
-            break
+            if client.is_spent and day != days[-1]:
+                next_fetch_at = now  # the rest of the days a minute later
+                break
+        else:
+            next_fetch_at = reader.next_fetch_at(source, now=now)
+    except SourceError as error:
+        next_fetch_at = _next_after_failure(source, error, now=now)
+    except Exception:  # a mistake of ours with one source must not cost the others
+        logger.exception("%s could not be read", source)
+        next_fetch_at = _next_after_failure(source, None, now=now)
     Source.objects.filter(pk=source.pk).update(next_fetch_at=next_fetch_at)
     return done
 
 
-def _next_after_failure(source: Source, error: SourceError, *, now: datetime) -> datetime:
-    minutes = AFTER_FAILURE[min(source.consecutive_failures, len(AFTER_FAILURE)) - 1]
-    own = now + timedelta(minutes=minutes)
-    return max(own, error.retry_at) if error.retry_at else own
+def _next_after_failure(source: Source, error: SourceError | None, *, now: datetime) -> datetime:
+    waits = AFTER_PLAIN_FAILURE if reader_of(source) is plain else AFTER_FAILURE
+    own = now + timedelta(minutes=waits[min(max(source.consecutive_failures, 1), len(waits)) - 1])
+    return max(own, error.retry_at) if error and error.retry_at else own
 
 
 # --- at the start -------------------------------------------------------------------------------------------

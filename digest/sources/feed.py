@@ -17,6 +17,7 @@ import io
 import logging
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
+from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from html.entities import html5
@@ -109,12 +110,9 @@ def parse(body: bytes, day: date) -> Parsed:
     """
     if len(body) > LARGEST:
         raise NotAList(f"too large for a feed ({len(body):,} bytes; {LARGEST:,} are read)")
-    if body.lstrip(BOM_UTF8 + b" \t\r\n")[:1] in (b"{", b"["):
+    if _is_json(body):
         return jsonfeed.parse(body, day)
-    text, notes = text_of(body)
-    xml, mended = _well_formed(text)
-    notes += mended
-    found = _read(xml)
+    found, notes = _found(body)
     channel = found["feed"]
     base = plaintext.absolute(_text(channel, "link"))
     language = _text(channel, "language")
@@ -125,6 +123,38 @@ def parse(body: bytes, day: date) -> Parsed:
         base=base,
         notes=notes,
     )
+
+
+@dataclass(frozen=True, kw_only=True)
+class About:
+    """What a feed says of itself, in its own words."""
+
+    title: str
+    is_forum: bool  # forum software made it
+
+
+def about(body: bytes) -> About:
+    """What a feed that can be parsed says of itself. Raises NotAList."""
+    if _is_json(body):
+        return About(title=plaintext.of_any(jsonfeed.title(body)).text, is_forum=False)
+    found, _notes = _found(body)
+    by = _text(found["feed"], "generator").lower()
+    is_discourse = any(
+        name.startswith("discourse_") for entry in found["entries"] for name in dict.keys(entry)
+    )
+    is_forum = is_discourse or any(name in by for name in ("discourse", "phpbb", "vbulletin", "flarum"))
+    return About(title=plaintext.of_any(_text(found["feed"], "title")).text[:200], is_forum=is_forum)
+
+
+def _is_json(body: bytes) -> bool:
+    return body.lstrip(BOM_UTF8 + b" \t\r\n")[:1] in (b"{", b"[")
+
+
+def _found(body: bytes) -> tuple[dict[str, Any], list[str]]:
+    """What feedparser finds, and notes on what had to be done before."""
+    text, notes = text_of(body)
+    xml, mended = _well_formed(text)
+    return _read(xml), [*notes, *mended]
 
 
 # --- bytes to characters ------------------------------------------------------------------------------------

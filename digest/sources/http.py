@@ -190,6 +190,25 @@ class Client:
         self._open = _Adapter(self._limit, is_public_only=False)
         self._guarded = _Adapter(self._limit, is_public_only=True)
 
+    def public_only(self) -> "Client":
+        """This client for addresses that people typed, on the same budget."""
+        if self._is_public_only:
+            return self
+        guarded = Client(
+            attempts=self._attempts,
+            budget_seconds=self._budget_seconds,
+            total_seconds=self._total_seconds,
+            is_public_only=True,
+            turn=self._turn,
+            pace=self._pace,
+            sleep=self._sleep,
+            clock=self._clock,
+            now=self._now,
+            jitter=self._jitter,
+        )
+        guarded._began = self._began
+        return guarded
+
     @classmethod
     def for_start(cls) -> "Client":
         """For a service that starts: one attempt of at most 5 s in all, name look-up included."""

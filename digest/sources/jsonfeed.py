@@ -43,6 +43,11 @@ def parse(body: bytes, day: date) -> Parsed:
     )
 
 
+def title(body: bytes) -> str:
+    """What the feed calls itself. Raises NotAList."""
+    return _text(_feed(body), "title")[:200]
+
+
 def instant(text: str) -> datetime | None:
     """An ISO 8601 date, in UTC; without a zone it is UTC. None for anything else."""
     try:

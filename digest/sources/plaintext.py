@@ -24,8 +24,8 @@ _BLOCKS = """
 """
 _NOT_SHOWN = """
     annotation annotation-xml applet area audio base button canvas datalist embed form frame frameset head
-    iframe input link map meta noembed noframes noscript object option param picture script select source style
-    svg template textarea title track video xmp
+    iframe input link map meta noembed noframes noscript object option param picture script select source
+    style svg template textarea title track video xmp
 """
 _BLOCK_NAMES = frozenset(_BLOCKS.split())
 _HIDDEN_NAMES = frozenset(_NOT_SHOWN.split())
@@ -120,13 +120,13 @@ def has_markup(text: str) -> bool:
     return _TAG.search(text[:LONGEST]) is not None
 
 
-def tree_of(markup: str) -> etree._Element | None:
+def tree_of(markup: str, *, longest: int = LONGEST) -> etree._Element | None:
     """The HTML as libxml2 mends it; None where nothing is left. Never fetches anything."""
     # A parser each time: one that has met an error may keep it.
     parser = etree.HTMLParser(
         recover=True, no_network=True, remove_pis=True, huge_tree=False, encoding="utf-8"
     )
-    cut = _DECLARATION.sub("", _FORBIDDEN.sub(" ", markup[:LONGEST])).strip()
+    cut = _DECLARATION.sub("", _FORBIDDEN.sub(" ", markup[:longest])).strip()
     if not cut:
         return None
     try:

@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 
+from digest.sources import feed
 from digest.sources.records import Parsed
 
-LARGEST_FEED = 5_000_000  # bytes, unpacked
+LARGEST_FEED = feed.LARGEST  # bytes, unpacked
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,19 +32,20 @@ class SourceKind:
 
     `parse(body, day)` gives the records of an answer; it raises NotAList for what is no answer of this kind.
     `request(url, day)` says what to ask, `url` being the address of the source's row. With `by_day` it is
-    asked for each listing day; otherwise once for everything, `day` is None, and each record says its day.
-    Without `parse` the kind has a reader of its own. `is_typed`: people type its addresses, so they may not
-    lead into private networks.
+    asked for each listing day, and `day` is that; otherwise once for everything, `day` is today (UTC), and
+    each record says its own day. Without `parse` the kind has a reader of its own. `is_typed`: people type
+    its addresses, so they may not lead into private networks.
     """
 
     label: str
-    parse: Callable[[bytes, date | None], Parsed] | None = None
-    request: Callable[[str, date | None], Request] = lambda url, day: Request(url=url)
+    parse: Callable[[bytes, date], Parsed] | None = None
+    request: Callable[[str, date], Request] = lambda url, day: Request(url=url)
     by_day: bool = False
     is_typed: bool = True
 
 
 KINDS: dict[str, SourceKind] = {
     "arxiv": SourceKind(label="arXiv", by_day=True, is_typed=False),
+    "feed": SourceKind(label="RSS, Atom or JSON feed", parse=feed.parse),
     "huggingface": SourceKind(label="Hugging Face Daily Papers", by_day=True, is_typed=False),
 }
