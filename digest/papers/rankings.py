@@ -75,7 +75,7 @@ def of_period(
     known = {row.pk: row for row in _known(first, last)}
     since, until = _midnight(first), _midnight(last + timedelta(days=1))
     older = [row.pk for row in known.values() if row.first_listed_on < first]
-    posts = _posts(known)
+    posts = _posts(first, last)
     gained = gains(older, since=since, until=until)
     signs = {
         row.key: trending.Signs(
@@ -132,10 +132,12 @@ def _known(first: date, last: date) -> list[_Known]:
     ]
 
 
-def _posts(paper_ids: Collection[int]) -> dict[int, int]:
-    """How many posts speak of each paper."""
-    mentions = Mention.objects.exclude(paper=None).values_list("paper").annotate(Count("post", distinct=True))
-    return {pk: number for pk, number in mentions.filter(paper__in=paper_ids) if pk in paper_ids}
+def _posts(first: date, last: date) -> dict[int, int]:
+    """How many posts speak of each paper of the period."""
+    papers = Paper.objects.listed_between(first, last).values("pk")
+    return dict(
+        Mention.objects.filter(paper__in=papers).values_list("paper").annotate(Count("post", distinct=True))
+    )
 
 
 def _midnight(day: date) -> datetime:

@@ -1,6 +1,6 @@
 """How much a paper is talked about now, in one number. The formula, its constants, and why.
 
-    heat  = fresh + ¼ · (votes − fresh) + 2 · comments + 3 · posts + ½ · log2(1 + stars)
+    heat  = fresh + ¼ · (votes − fresh) + 2 · (comments − 1) + 3 · posts + ¼ · log2(1 + stars)
     fresh = all votes on the paper's first day; later the votes gained since yesterday, where two readings
             tell, else votes · ¼^(days after the first), what is likely to be of today
     score = log2(2 + heat · boost) · 2^(−age / 72 h)
@@ -16,11 +16,14 @@
   steep (9,881 entries of 580 days, read on their own day: median 8, ninth decile 42, highest 181, 6 % with
   none), so a plain sum would be one paper's list. Reddit's "hot" takes a logarithm of votes as well
   (reddit/r2/r2/lib/db/_sorts.pyx: `order = log10(max(abs(score), 1))`).
-- **A comment counts two votes**: it costs more than a click. It does not count more, since authors answer in
-  their own threads; on 25 recorded days comments follow votes only loosely (rank correlation 0.2).
+- **A comment counts two votes, but for the first**: it costs more than a click. It does not count more, since
+  authors answer in their own threads. The first is the submitter's own and says nothing: 80 of 100 recorded
+  papers have exactly one comment, and no more votes than those with none (median 5 and 4); with two they have
+  12, with four 20.
 - **A post that speaks of the paper counts three**: somebody wrote about it elsewhere. Each post once.
 - **Stars are weak evidence**: a repository may be older than its paper and known for another one, and who has
-  no repository is no worse. Half a logarithm: 1,000 stars are worth 5 votes and 100,000 not 9.
+  no repository is no worse; on 25 recorded days stars follow votes only loosely (rank correlation 0.3). A
+  quarter of a logarithm: 1,000 stars are worth 2½ votes and 100,000 about 4.
 - **The field.** The same paper finds ten times more voters in cs.CL than in cs.IT, and a small field's best
   would never be seen. So a paper's heat is measured against what its field usually has: the mean of
   log2(1 + heat) over the field's papers of the list, beside the mean over all of them. A field is the primary
@@ -47,8 +50,9 @@ from dataclasses import dataclass
 
 OLD_VOTE = 0.25
 COMMENT_WEIGHT = 2.0
+COMMENTS_OF_COURSE = 1
 POST_WEIGHT = 3.0
-STAR_WEIGHT = 0.5
+STAR_WEIGHT = 0.25
 DAILY_REST = 0.25  # what the gain of one day is to that of the day before
 HALF_LIFE_HOURS = 72.0
 PRIOR_PAPERS = 5.0
@@ -125,7 +129,7 @@ def _heat(
     return (
         fresh
         + OLD_VOTE * (total - fresh)
-        + COMMENT_WEIGHT * max(comments or 0, 0)
+        + COMMENT_WEIGHT * max((comments or 0) - COMMENTS_OF_COURSE, 0)
         + POST_WEIGHT * max(posts, 0)
         + STAR_WEIGHT * math.log2(1 + max(stars or 0, 0))
     )

@@ -15,14 +15,15 @@ class TestScore:
 
         assert found == sorted(set(found))
 
-    def test_a_comment_counts_two_votes_and_a_post_three(self) -> None:
-        assert score(votes=0, comments=3, age_hours=5) == score(votes=6, comments=0, age_hours=5)
+    def test_a_comment_but_the_first_counts_two_votes_and_a_post_three(self) -> None:
+        assert score(votes=0, comments=1, age_hours=5) == score(votes=0, comments=0, age_hours=5)
+        assert score(votes=0, comments=4, age_hours=5) == score(votes=6, comments=0, age_hours=5)
         assert score(votes=0, comments=0, posts=2, age_hours=5) == score(votes=6, comments=0, age_hours=5)
 
     def test_stars_are_weak_evidence(self) -> None:
         famous = score(votes=0, comments=0, stars=100_000, age_hours=5)
 
-        assert score(votes=8, comments=0, age_hours=5) < famous < score(votes=9, comments=0, age_hours=5)
+        assert score(votes=4, comments=0, age_hours=5) < famous < score(votes=5, comments=0, age_hours=5)
 
     def test_gains_of_today_count_more_than_what_was_there(self) -> None:
         rising = score(votes=40, gained=30, comments=0, age_hours=60)
@@ -121,7 +122,7 @@ class TestOrder:
         papers = [
             Signs(key="b", votes=4, comments=0),
             Signs(key="a", votes=4, comments=0),
-            Signs(key="c", votes=0, comments=2),
+            Signs(key="c", votes=0, comments=3),
         ]
 
         assert [one.key for one, _score in ranked(papers)] == ["a", "b", "c"]
