@@ -75,10 +75,15 @@ CELERY_TASK_ACKS_LATE = False  # the row is the truth; a lost task is poked agai
 CELERY_TASK_TIME_LIMIT = 150
 CELERY_TASK_SOFT_TIME_LIMIT = 120
 # Somebody waits for a confirmation: notices have a queue of their own, and a worker that sends nothing else.
-# A worker that is not told otherwise takes from both.
-CELERY_TASK_QUEUES = [Queue("celery"), Queue("notices")]
+# Enrichment has one too, since a language model may take a minute to answer: no send waits behind it.
+# A worker that is not told otherwise takes from all.
+CELERY_TASK_QUEUES = [Queue("celery"), Queue("notices"), Queue("enrichment")]
 CELERY_TASK_DEFAULT_QUEUE = "celery"
-CELERY_TASK_ROUTES = {"subscriptions.tasks.send_*": {"queue": "notices"}}
+CELERY_TASK_ROUTES = {
+    "subscriptions.tasks.send_*": {"queue": "notices"},
+    "digest.tasks.write_ai_texts": {"queue": "enrichment"},
+    "digest.tasks.refresh_citations": {"queue": "enrichment"},
+}
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TIMEZONE = "UTC"
@@ -138,6 +143,19 @@ LLM_MODEL = env.str("LLM_MODEL", "")
 LLM_DAILY_REQUESTS = env.int("LLM_DAILY_REQUESTS", 1_000)  # the day's budget, UTC
 SEMANTIC_SCHOLAR_URL = env.str("SEMANTIC_SCHOLAR_URL", "").rstrip("/")  # empty: no citations
 SEMANTIC_SCHOLAR_KEY = env.str("SEMANTIC_SCHOLAR_KEY", "")
+# Poked only where it is on: nobody may listen to its queue otherwise.
+if LLM_URL:
+    CELERY_BEAT_SCHEDULE["write AI texts"] = {
+        "task": "digest.tasks.write_ai_texts",
+        "schedule": 120.0,
+        "options": {"expires": 120},
+    }
+if SEMANTIC_SCHOLAR_URL:
+    CELERY_BEAT_SCHEDULE["refresh citations"] = {
+        "task": "digest.tasks.refresh_citations",
+        "schedule": 600.0,
+        "options": {"expires": 600},
+    }
 
 # --- Django -------------------------------------------------------------------------------------
 INSTALLED_APPS = [

@@ -7,15 +7,16 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.utils import timezone
 
-from digest.editions import compose, schedule, send
+from digest.editions import ai_wishes, compose, schedule, send
 from digest.models import Edition
 from digest.operations import health
-from digest.papers import fetch, lookups
+from digest.papers import ai, citations, fetch, lookups
 from subscriptions.mail import outbox, smtp
 from subscriptions.models import Mailing
 
 # A message that begins at the last moment ends before the task's time limit.
 DELIVER_SECONDS = settings.CELERY_TASK_SOFT_TIME_LIMIT - smtp.MESSAGE_SECONDS - 15
+ENRICH_SECONDS = 90.0  # of asking; what is left is taken up by the next poke
 # Deliveries are poked more often than this; a poke that found no free worker is not kept for later.
 POKE_EXPIRES = 20
 
@@ -70,6 +71,20 @@ def deliver(edition_id: int) -> None:
     """Hand over what is due in one edition, for a while; the next poke goes on."""
     edition = Edition.objects.select_related("mailing").get(pk=edition_id)
     send.send_due(edition, seconds=DELIVER_SECONDS, stop=_is_draining)
+
+
+@shared_task(ignore_result=True)
+def write_ai_texts() -> None:
+    """Note which papers readers will want in a model's words, and ask for some. Nothing waits for it."""
+    now = timezone.now()
+    ai_wishes.note(now=now)
+    ai.write_due(now=now, seconds=ENRICH_SECONDS, stop=_is_draining)
+
+
+@shared_task(ignore_result=True)
+def refresh_citations() -> None:
+    """Ask for the citations that are due."""
+    citations.refresh_due(now=timezone.now(), seconds=ENRICH_SECONDS)
 
 
 @shared_task(ignore_result=True)

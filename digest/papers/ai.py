@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F, Min, Q
+from django.db.models import F, Min
 
-from digest.models import AiSpending, AiText, Paper, Sighting, UpstreamClock
+from digest.models import AiSpending, AiText, Paper, Sighting
+from digest.papers.pauses import pause, pause_of
 from digest.papers.proofreading import Refused, gives_orders, proofread
 from digest.sources import llm
 from digest.sources.http import Client, SourceError
@@ -47,6 +48,8 @@ _MOST_FAILURES_IN_A_ROW = 3  # then this run ends; the next goes on
 SHORTEST_ABSTRACT = 200  # characters; of less there is nothing to sum up
 LONGEST_ABSTRACT = 6_000  # posts can be longer; those are summed up from their beginning, never translated
 _LONGEST_PROBLEM = 1_000
+
+TIME_IS_OVER = "The time of this run is over."
 
 logger = logging.getLogger(__name__)
 
@@ -177,7 +180,7 @@ def standing(*, now: datetime) -> Standing:
     """How the work stands at `now`; a few small queries."""
     count = AiText.objects.filter
     spent = AiSpending.objects.filter(day=now.date()).values_list("requests", flat=True).first()
-    closing = _closing(now)
+    closing = pause_of(CLOCK, now=now)
     return Standing(
         is_on=llm.is_on(),
         wanted=count(status=AiText.Status.WANTED).count(),
@@ -226,14 +229,14 @@ def write_due(
         left = seconds - (time.monotonic() - began)
         if not llm.is_on():
             done.stopped = "No endpoint is set."
-        elif closing := _closing(now):
+        elif closing := pause_of(CLOCK, now=now):
             done.stopped = (
                 f"The endpoint is left alone until {closing.closed_until:%H:%M} UTC. {closing.reason}"
             )
         elif failures >= _MOST_FAILURES_IN_A_ROW:
             done.stopped = f"{failures} requests in a row brought nothing."
         elif left < _LEAST_REQUEST_SECONDS or stop():
-            done.stopped = "The time of this run is over."
+            done.stopped = TIME_IS_OVER
         elif isinstance(claim := _claim(now), str):
             done.stopped = claim
         else:
@@ -398,19 +401,7 @@ def _count_tokens(tokens: int, now: datetime) -> None:
         AiSpending.objects.filter(day=now.date()).update(tokens=F("tokens") + tokens)
 
 
-# --- an endpoint that wants to be left alone ----------------------------------------------------------------
-
-
-def _closing(now: datetime) -> UpstreamClock | None:
-    return UpstreamClock.objects.filter(name=CLOCK, closed_until__gt=now).first()
-
-
 def _close(until: datetime, error: SourceError, *, now: datetime) -> None:
-    """Let no worker ask before `until`; an earlier end than the one that stands changes nothing."""
     until = min(until, now + _LONGEST_CLOSED)
-    UpstreamClock.objects.get_or_create(name=CLOCK, defaults={"started_at": now})
-    is_later = Q(closed_until=None) | Q(closed_until__lt=until)
-    UpstreamClock.objects.filter(is_later, name=CLOCK).update(
-        closed_until=until, reason=str(error)[:_LONGEST_PROBLEM]
-    )
+    pause(CLOCK, until=until, reason=str(error), now=now)
     logger.warning("The language model is left alone until %s: %s", until, error)

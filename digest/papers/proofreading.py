@@ -49,9 +49,9 @@ def proofread(kind: str, text: str, *, title: str, abstract: str, language: str)
         raise Refused(f"It holds markup: {found[:60]!r}.", is_hostile=True)
     # From here on it is no excuse that the words stand in the paper: they may be what it wants to be said.
     _require_no_links(plain, given if kind == "abstract" else "", title=_folded(title))
-    if found := _TALK.search(plain):
+    if talk := _TALK.search(plain):
         raise Refused(
-            f"It talks to somebody instead of telling of the paper: {found.group()[:60]!r}.", is_hostile=True
+            f"It talks to somebody instead of telling of the paper: {talk.group()[:60]!r}.", is_hostile=True
         )
     _LANGUAGES[language](plain, kind)
     _require_translated(plain, given, language=language)

@@ -174,9 +174,23 @@ def _programs(port: int, *, worker: bool) -> list[Program]:
         return [web]
     celery = (sys.executable, "-m", "celery", "--app", "digest.celery:app")
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+    enrichment = Program(  # a language model may take a minute to answer; no send waits for that
+        "enrichment",
+        [
+            *(*celery, "worker", "--hostname", "enrichment@%h", "--queues", "enrichment"),
+            *("--pool", "solo", *alone),
+        ],
+    )
     return [
         web,
-        Program("worker", [*celery, "worker", "--hostname", "worker@%h", "--concurrency", "2", *alone]),
+        Program(
+            "worker",
+            [
+                *(*celery, "worker", "--hostname", "worker@%h", "--queues", "celery,notices"),
+                *("--concurrency", "2", *alone),
+            ],
+        ),
+        *([enrichment] if settings.LLM_URL or settings.SEMANTIC_SCHOLAR_URL else []),
         Program(  # a slow mail server may hold the other; who confirms does not wait for that
             "notices",
             [
