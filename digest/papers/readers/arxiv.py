@@ -340,7 +340,8 @@ def _fill(
     for code, problem in failed.items():
         _raise_gap(source, code, day, [*problems, problem], now=now)
     one = _List(day=day, door="oai", parsed=parsed, read=list(found), failed=failed)
-    return _store(source, one, now=now)
+    # While the day lasts, a late announcement may still come, and the feed may show it after all.
+    return _store(source, one, now=now, is_final=day < calendar.today(now))
 
 
 def _settled(source: Source, day: date) -> dict[str, bool]:
@@ -441,7 +442,8 @@ def _store(source: Source, one: _List, *, now: datetime, is_final: bool = True) 
 
 def _weigh(source: Source, one: _List, *, now: datetime) -> None:
     """Alarms that this reading ends, and the one that it may raise."""
-    alarms.clear(_key(Alarm.Kind.STALE, source, one.day), now=now)
+    if one.parsed.declared or one.door == "rss" or not calendar.is_expected(one.day):
+        alarms.clear(_key(Alarm.Kind.STALE, source, one.day), now=now)
     for category in ("", *one.read):
         if category or not one.failed:
             alarms.clear(_key(Alarm.Kind.GAP, source, one.day, category=category), now=now)

@@ -351,6 +351,25 @@ class TestStale:
 
         assert len(listed()) == 5
         assert raised() == []
+        # The feed may show more before the day is over; then OAI-PMH has the last word.
+        assert THURSDAY in arxiv.days_to_read(source, now=EVENING)
+        read(source, now=DAY_AFTER)
+        assert THURSDAY not in arxiv.days_to_read(source, now=DAY_AFTER)
+
+    def test_an_announcement_that_comes_later_still_is_not_missed(
+        self, server: ArxivServer, source: Source
+    ) -> None:
+        server.shows = WEDNESDAY
+        read(source, now=datetime(2026, 8, 20, 12, tzinfo=UTC))
+        assert raised() == ["empty:arxiv::2026-08-20", "stale:arxiv::2026-08-20"]
+        server.shows = THURSDAY
+        server.announce(THURSDAY, six())
+
+        read(source, now=datetime(2026, 8, 20, 13, tzinfo=UTC))
+
+        assert len(listed()) == 5
+        assert batch("cs.CL").settled_at
+        assert raised() == []
 
     def test_before_it_is_due_an_older_day_is_no_failure(self, server: ArxivServer, source: Source) -> None:
         server.shows = WEDNESDAY
@@ -709,8 +728,8 @@ class TestWhen:
         days = arxiv.days_to_read(source, now=MORNING)
 
         assert len(days) == 10
-        assert all(day.weekday() < 5 for day in days)
-        assert days == sorted(days, reverse=True)
+        assert all(day and day.weekday() < 5 for day in days)
+        assert days == sorted(filter(None, days), reverse=True)
 
     def test_what_was_read_is_not_read_again(self, server: ArxivServer, source: Source) -> None:
         server.announce(THURSDAY, six())
