@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 
 from digest.models import AiSpending, AiText, Alarm, Batch, Edition, Source
 from digest.operations import dashboard, health, reading
+from digest.papers import lookups
 from subscriptions.models import Delivery, Mailing, Notice, Subscriber
 
 # https://prometheus.io/docs/instrumenting/exposition_formats/
@@ -114,7 +115,8 @@ def _lists(sources: list[Source], now: datetime) -> Iterator[Metric]:
     slugs = {source.pk: source.slug for source in sources}
     states: Counter[tuple[str, str]] = Counter()
     aside: Counter[str] = Counter()
-    for batch in Batch.objects.filter(source__in=slugs, listing_day__gt=since, is_sample=False):
+    lists = Batch.objects.filter(source__in=slugs, listing_day__gt=since, is_sample=False)
+    for batch in lists.exclude(door=lookups.DOOR):
         slug = slugs[batch.source_id]
         states[slug, reading.state_of(batch).replace(" ", "_")] += 1
         aside[slug] += batch.rejected

@@ -18,6 +18,7 @@ from digest.papers import ai, lookups
 STALE = timedelta(hours=24)  # a source that has not answered for so long needs a look
 SHOWN_LINES = 60
 SHOWN_ALARMS = 5
+_LISTS_OF_PAPERS = (Source.Kind.HUGGINGFACE, Source.Kind.ARXIV)  # before the feeds
 _BUDGET_LOW = 0.9  # of the day's AI requests
 _NEW_PAPERS = timedelta(days=14)  # whose citations are still looked for
 
@@ -56,7 +57,9 @@ class Readings:
 
 
 def readings(*, now: datetime) -> Readings:
-    sources = list(Source.objects.order_by("-enabled", "name"))
+    sources = sorted(
+        Source.objects.all(), key=lambda one: (not one.enabled, one.kind not in _LISTS_OF_PAPERS, one.name)
+    )
     batches = _newest()
     lamps = [_lamp(source, batches.get(source.pk, []), now) for source in sources]
     lines = [line for source in sources if source.enabled for line in _lines(source, batches, now)]

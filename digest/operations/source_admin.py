@@ -1,5 +1,6 @@
 """Sources in the admin: feeds are added, all switched on and off; their lists, what was set aside, alarms."""
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
@@ -276,7 +277,16 @@ class SetAsideAdmin(ReadOnlyAdmin):
 
     @display(description="the entry as received")
     def as_received(self, entry: SetAside) -> SafeString:
-        return format_html('<pre class="plain" tabindex="0">{}</pre>', entry.raw)
+        return format_html('<pre class="plain" tabindex="0">{}</pre>', _readable(entry.raw))
+
+
+def _readable(raw: str) -> str:
+    """A text as it came, anything else as indented JSON; what was cut is shown as it is stored."""
+    try:
+        entry = json.loads(raw)
+    except (ValueError, RecursionError):
+        return raw
+    return entry if isinstance(entry, str) else json.dumps(entry, ensure_ascii=False, indent=2)
 
 
 @admin.register(Alarm)

@@ -1,13 +1,22 @@
 """Editions, papers and sources in the admin; previews and tests; the policy that keeps requests at home."""
 
 import re
-from datetime import timedelta
 
 import pytest
 from django.contrib.auth.models import User
-from django.utils import timezone
 
-from digest.models import Batch, Digest, Edition, EditionMatch, Paper, SetAside, Source
+from digest.models import (
+    AiText,
+    Alarm,
+    Batch,
+    Digest,
+    Edition,
+    EditionMatch,
+    Merge,
+    Paper,
+    SetAside,
+    Source,
+)
 from digest.operations import testmail
 from subscriptions import topics
 from subscriptions.mail import ledger
@@ -16,6 +25,7 @@ from tests.factories import (
     DAY,
     NOON,
     FilterRevisionFactory,
+    PaperFactory,
     SubscribedTopicFactory,
     SubscriberFactory,
     TopicFactory,
@@ -61,6 +71,9 @@ class TestLists:
         ("digest/source", "hugging"),
         ("digest/batch", "hugging"),
         ("digest/setaside", "no id"),
+        ("digest/alarm", "late"),
+        ("digest/merge", "Kites"),
+        ("digest/aitext", "Kites"),
         ("subscriptions/subscriber", "reader"),
         ("subscriptions/delivery", "reader@lab.example"),
         ("subscriptions/topic", "training"),
@@ -76,6 +89,15 @@ class TestLists:
         SetAside.objects.create(
             batch=Batch.objects.get(), position=0, problem="no id", raw="{}", seen_at=NOON
         )
+        paper = Paper.objects.get()
+        Alarm.objects.create(
+            key="late:x", kind="late", source=Source.objects.first(), message="Is late.", raised_at=NOON
+        )
+        other = PaperFactory(title="The same")
+        Merge.objects.create(
+            duplicate=other, original=paper, how="doi", certainty=1, evidence="DOI", merged_at=NOON
+        )
+        AiText.objects.create(paper=paper, language="en", kind="summary", due_at=NOON)
         edition = an_edition()
         EditionMatch.objects.create(edition=edition, filter=FilterRevisionFactory(), problem="too deep")
         reader = SubscriberFactory(email="reader@lab.example")
@@ -97,7 +119,8 @@ class TestLists:
         assert len(missed.context["cl"].result_list) == 0
 
     @pytest.mark.parametrize(
-        "model", [Edition, Paper, Source, Batch, SetAside, Delivery, Notice, Suppression]
+        "model",
+        [Edition, Paper, Source, Batch, SetAside, Alarm, Merge, AiText, Delivery, Notice, Suppression],
     )
     def test_each_row_has_a_page(self, admin_client, model):
         row = model.objects.first()
@@ -105,7 +128,7 @@ class TestLists:
 
         assert admin_client.get(f"/admin/{path}/{row.pk}/change/").status_code == 200
 
-    @pytest.mark.parametrize("model", [Edition, Paper, Batch, SetAside])
+    @pytest.mark.parametrize("model", [Edition, Paper, Batch, SetAside, Alarm, Merge, AiText])
     def test_what_the_machinery_made_cannot_be_edited_or_deleted(self, admin_client, model):
         row = model.objects.first()
         url = f"/admin/digest/{model._meta.model_name}/{row.pk}"
@@ -115,8 +138,10 @@ class TestLists:
 
     def test_the_sidebar_leads_to_all_of_them_in_order(self, admin_client):
         page = admin_client.get("/admin/").content.decode()
-        names = "Overview Editions Deliveries Subscribers Topics Papers Sources Batches Setaside"
-        names += " Suppressions Notices Users"
+        names = (
+            "Overview Editions Deliveries Subscribers Topics Papers Merges AItexts AIspending Sources Alarms"
+        )
+        names += " Batches Setaside Suppressions Notices Users"
         sidebar = re.sub(r"\s+", "", page.partition('id="nav-sidebar-apps"')[2])
         places = [sidebar.index(f"{name}</span>") for name in names.split()]
 
@@ -125,18 +150,6 @@ class TestLists:
     def test_strangers_are_sent_to_the_login(self, client):
         for path in ("/admin/", PREVIEW, TEST):
             assert client.get(path)["Location"].startswith("/admin/login/")
-
-
-class TestSources:
-    def test_asking_now_is_left_to_the_next_beat(self, admin_client):
-        source = Source.objects.get(slug="huggingface")
-        Source.objects.update(next_fetch_at=timezone.now() + timedelta(hours=5))
-
-        admin_client.post(
-            "/admin/digest/source/", {"action": "read_now", "_selected_action": [source.pk]}, follow=True
-        )
-
-        assert Source.objects.due(timezone.now()).get() == source
 
 
 class TestEditions:

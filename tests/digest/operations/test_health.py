@@ -9,10 +9,11 @@ from django.core.cache import cache
 from django.db import OperationalError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from digest.models import Edition, Source
+from digest.models import AiSpending, AiText, Batch, Edition, Source
 from digest.operations import health, metrics
+from digest.papers import alarms
 from subscriptions.mail import ledger
-from tests.factories import DAY, SubscriberFactory, open_mailing
+from tests.factories import DAY, PaperFactory, SubscriberFactory, open_mailing
 
 NOW = datetime(2026, 8, 21, 10, 12, tzinfo=UTC)
 NOBODY = "redis://127.0.0.1:9/0"
@@ -132,6 +133,55 @@ class TestMetrics:
 
         assert 300 <= values['paperboy_source_seconds_since_success{source="huggingface"}'] < 330
         assert 0 <= values["paperboy_beat_seconds"] < 30
+
+    def test_tells_lists_by_source_and_state(self, client):
+        source = Source.objects.get(slug="huggingface")
+        today = datetime.now(UTC).date()
+        for age, values in enumerate(
+            (
+                {"settled_at": NOW},
+                {"settled_at": NOW},
+                {},
+                {"rejected": 2},
+                {"fetched_at": None},
+                {"is_sample": True},
+            )
+        ):
+            Batch.objects.create(
+                source=source, listing_day=today - timedelta(days=age), **{"fetched_at": NOW} | values
+            )
+        Batch.objects.create(source=source, listing_day=today - timedelta(days=7), fetched_at=NOW)
+
+        values = self.values(client)
+
+        assert {name: value for name, value in values.items() if "paperboy_batches" in name} == {
+            'paperboy_batches{source="huggingface",state="complete"}': 2,
+            'paperboy_batches{source="huggingface",state="still_open"}': 1,
+            'paperboy_batches{source="huggingface",state="not_complete"}': 1,
+            'paperboy_batches{source="huggingface",state="not_read"}': 1,
+        }
+        assert values['paperboy_entries_set_aside{source="huggingface"}'] == 2
+
+    def test_tells_alarms_by_kind(self, client):
+        alarms.raise_("gap:x", kind="gap", source=Source.objects.first(), message="A gap.", now=NOW)
+
+        values = self.values(client)
+
+        assert values['paperboy_alarms{kind="gap"}'] == 1
+        assert values['paperboy_alarms{kind="late"}'] == 0
+
+    def test_tells_what_the_language_model_was_asked_today(self, client, settings):
+        assert not any("paperboy_ai" in name for name in self.values(client))
+
+        settings.LLM_URL, settings.LLM_DAILY_REQUESTS = "http://llm.example/v1", 500
+        AiSpending.objects.create(day=datetime.now(UTC).date(), requests=12, tokens=3_400)
+        AiText.objects.create(paper=PaperFactory(), language="en", kind="summary", due_at=NOW)
+        values = self.values(client)
+
+        assert values["paperboy_ai_requests_today"] == 12
+        assert values["paperboy_ai_requests_budget"] == 500
+        assert values["paperboy_ai_tokens_today"] == 3_400
+        assert values['paperboy_ai_texts{status="wanted"}'] == 1
 
     def test_never_reads_the_ledger(self, client):
         with CaptureQueriesContext(connection) as captured:
