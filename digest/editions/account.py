@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from django.db.models.functions import Coalesce
@@ -16,6 +16,7 @@ from subscriptions.mail.message import one_line
 
 FEEDS_NAMED = 2  # in the line below the headline; more are counted
 LISTS_NAMED = 3  # of those that were not read
+FEEDS_MAY_LAG = timedelta(hours=2)  # behind the end of a day; they are read every hour
 SOURCES_NAMED = 3  # in the note at the end; the others are counted together
 
 
@@ -170,7 +171,7 @@ def _where(record: Record) -> Iterator[str]:
 def _missing(record: Record) -> Iterator[str]:
     """What was not read, or not whole; nothing where every list was read to its end."""
     unread, partial = record.in_state(days.State.UNREAD), record.in_state(days.State.PARTIAL)
-    growing = record.in_state(days.State.GROWING)
+    growing = [one for one in record.in_state(days.State.GROWING) if not _is_as_good_as_over(one)]
     if unread and record.is_daily:
         words = ngettext("%(lists)s was not read", "%(lists)s were not read", len(unread))
         yield words % {"lists": _names(unread)}
@@ -195,6 +196,16 @@ def _missing(record: Record) -> Iterator[str]:
         yield words % {"lists": _names(partial)}
     if record.gaps:
         yield _("a gap in %(lists)s could not be filled") % {"lists": prose.listing(record.gaps)}
+
+
+def _is_as_good_as_over(reading: days.Reading) -> bool:
+    """Whether a feed was read at the end of its day: what it posts after comes with the next edition."""
+    source = reading.batch.source
+    if source.kind in (Source.Kind.HUGGINGFACE, Source.Kind.ARXIV):
+        return False
+    over = datetime.combine(reading.batch.listing_day + timedelta(days=1), time(), tzinfo=UTC)
+    read_at = [at for at in (reading.batch.fetched_at, source.last_success_at) if at is not None]
+    return max(read_at) >= over - FEEDS_MAY_LAG
 
 
 def _names(readings: Sequence[days.Reading]) -> str:

@@ -86,7 +86,7 @@ class TestAccount:
             Edition.objects.all().delete()
             expected = {
                 1: "1 announced on Blog 1 on 20 August, all scanned",
-                2: "2 announced on Blog 1 and on Blog 2 on 20 August, all scanned",
+                2: "2 announced on Blog 1 and Blog 2 on 20 August, all scanned",
                 3: "3 announced in 3 feeds on 20 August, all scanned",
             }[number]
             assert said(edition_of()) == expected
@@ -125,6 +125,17 @@ class TestAccount:
         assert said(edition_of()) == (
             "1 announced on Hugging Face on 20 August; Hugging Face was last read before the day was over"
         )
+
+    def test_a_feed_need_not_be_read_after_midnight(self):
+        blog = SourceFactory(slug="blog", name="Blog", kind="feed")
+        own = batch(blog, settled_at=None, fetched_at=NOON)
+        SightingFactory(paper=PaperFactory(kind="post"), batch=own)
+        edition = edition_of()
+        assert said(edition).endswith("; Blog was last read before the day was over")
+
+        Source.objects.filter(pk=blog.pk).update(last_success_at=NOON + timedelta(hours=11))  # unchanged
+        assert said(edition) == "1 announced on Blog on 20 August, all scanned"
+        assert completeness(edition)[0] == "Complete."
 
     def test_says_how_many_entries_could_not_be_read(self):
         own = huggingface(declared=3, rejected=2)

@@ -199,7 +199,13 @@ class TestTranslated:
         texts = self.TEXTS | {"summary": ("一句话。", "model-b")}
         found = face(abstract=ABSTRACT, summary="One line.", summary_source="HF", texts=texts)
 
-        assert (found.gist, found.machine) == ("一句话。", "model-a、model-b")
+        assert (found.gist, found.machine, found.title_machine) == ("一句话。", "model-b", "model-a")
+
+    @pytest.mark.parametrize(("of_summary", "is_named"), [("model-a", False), ("model-b", True)])
+    def test_two_models_are_named_and_one_only_once(self, of_summary, is_named):
+        texts = self.TEXTS | {"summary": ("一句话。", of_summary)}
+
+        assert face(abstract=ABSTRACT, texts=texts).says_title_machine is is_named
 
     def test_without_ai_text_it_is_complete_in_english(self):
         found = face(abstract=ABSTRACT, summary="One line.", summary_source="Hugging Face")
