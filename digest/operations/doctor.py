@@ -233,7 +233,7 @@ def _arxiv(source: Source) -> Finding:
 
 
 def _plain(source: Source, kind: SourceKind, now: datetime) -> Finding:
-    day = now.astimezone(UTC).date() if kind.by_day else None
+    day = now.astimezone(UTC).date()
     asked = kind.request(source.url, day)
     client = Client(
         attempts=1, total_seconds=_FEED_SECONDS, budget_seconds=_FEED_SECONDS, is_public_only=kind.is_typed

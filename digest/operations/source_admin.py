@@ -23,8 +23,9 @@ from unfold.decorators import action, display
 
 from digest.models import Alarm, Batch, SetAside, Source, UpstreamClock
 from digest.operations import reading
-from digest.papers import alarms, categories
+from digest.papers import alarms, categories, feeds
 from digest.sources.arxiv.taxonomy import CATEGORIES
+from digest.sources.http import SourceError
 from digest.sources.registry import KINDS
 from subscriptions.admin import OperatorAdmin, ReadOnlyAdmin, ReadOnlyInline, ask, is_confirmed, rows_of
 
@@ -70,6 +71,29 @@ class SourceForm(forms.ModelForm):
                 widget=CategoryBoxes,
                 error_messages={"required": "Choose at least one category, or switch the source off."},
             )
+
+
+class FeedForm(forms.Form):
+    """A feed to be added: the address of the feed itself, or of the site that has one."""
+
+    address = forms.CharField(
+        label="Address",
+        max_length=500,
+        help_text="Of a feed, or of the site: its feed is looked for.",
+        widget=forms.TextInput(attrs={"inputmode": "url", "placeholder": "https://lab.example/blog"}),
+    )
+    name = forms.CharField(
+        label="Name",
+        max_length=120,
+        required=False,
+        help_text="Readers see it. Empty: as the feed calls itself.",
+    )
+    gives = forms.ChoiceField(
+        label="What it gives",
+        required=False,
+        choices=[("", "as it looks"), *Source.Gives.choices],
+        help_text="Readers can filter by it: kind:paper, kind:post, kind:forum, kind:news.",
+    )
 
 
 @dataclass(frozen=True)
@@ -167,9 +191,6 @@ class SourceAdmin(OperatorAdmin):
         ]
         return own + super().get_urls()
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        return False
-
     def has_delete_permission(self, request: HttpRequest, obj: Source | None = None) -> bool:
         return False
 
@@ -182,6 +203,34 @@ class SourceAdmin(OperatorAdmin):
             obj.next_fetch_at = timezone.now()
             fields += ["etag", "last_modified", "payload_sha256", "next_fetch_at"]
         obj.save(update_fields=fields)
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Add a feed by its address. The others come with the code that reads them."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        form = FeedForm(request.POST or None)
+        if request.method == "POST" and form.is_valid():
+            try:
+                source = feeds.add(
+                    form.cleaned_data["address"],
+                    name=form.cleaned_data["name"],
+                    gives=form.cleaned_data["gives"],
+                    now=timezone.now(),
+                )
+            except SourceError as error:
+                form.add_error("address", str(error))
+            else:
+                self.message_user(request, f"{source.name} is added and switched on; a worker reads it next.")
+                return HttpResponseRedirect(reverse("admin:digest_source_change", args=[source.pk]))
+        context = {
+            **self.admin_site.each_context(request),
+            "title": "Add a feed",
+            "form": form,
+            "opts": self.opts,
+        }
+        return TemplateResponse(request, "admin/digest/source/add.html", context)
 
     def act_view(self, request: HttpRequest, source_id: int, name: str) -> HttpResponse:
         """GET asks; POST acts, says what was done, and goes back to the source."""

@@ -7,8 +7,9 @@ from django.db import connections
 from django.test import Client
 from playwright.sync_api import Page, sync_playwright
 
-from digest.models import Edition
-from tests.factories import DAY, NOON, SubscriberFactory, listed_paper, open_mailing
+from digest.models import Edition, Source
+from digest.papers import alarms
+from tests.factories import DAY, NOON, BatchFactory, SubscriberFactory, listed_paper, open_mailing
 
 PAGES = (
     "/admin/",
@@ -17,6 +18,15 @@ PAGES = (
     "/admin/subscriptions/delivery/",
     "/admin/subscriptions/subscriber/",
     "/admin/subscriptions/topic/add/",
+    "/admin/digest/source/",
+    "/admin/digest/source/add/",
+    "/admin/digest/source/{arxiv}/change/",
+    "/admin/digest/source/{arxiv}/on/",
+    "/admin/digest/batch/",
+    "/admin/digest/alarm/",
+    "/admin/digest/merge/",
+    "/admin/digest/merge/add/",
+    "/admin/digest/setaside/",
 )
 
 pytestmark = [pytest.mark.browser, pytest.mark.django_db(transaction=True, serialized_rollback=True)]
@@ -57,9 +67,12 @@ def test_pages_load_from_here_only_and_fit_a_phone(page, live_server):
     listed_paper()
     SubscriberFactory()
     Edition.objects.create(kind="daily", date=DAY, mailing=open_mailing(), opened_at=NOON)
+    source = Source.objects.get(slug="arxiv")
+    alarms.raise_("late:arxiv", kind="late", source=source, message="No list came. " * 20, now=NOON)
+    BatchFactory(declared=1_284, rejected=3)
     trouble, outside = watched(page, live_server.url)
 
-    for path in PAGES:
+    for path in (path.format(arxiv=source.pk) for path in PAGES):
         response = page.goto(path)
         page.wait_for_load_state("networkidle")
         assert response.status == 200, path

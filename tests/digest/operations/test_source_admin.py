@@ -10,6 +10,7 @@ from digest.models import Alarm, Batch, SetAside, Source, UpstreamClock
 from digest.papers import alarms
 from tests.factories import DAY, NOON, BatchFactory
 from tests.operator import admin_client
+from tests.servers import web_server
 
 __all__ = ["admin_client"]
 
@@ -67,6 +68,71 @@ class TestList:
 
     def test_nothing_is_deleted(self, admin_client, feed):
         assert admin_client.post(f"{SOURCES}{feed.pk}/delete/", {"post": "yes"}).status_code == 403
+
+
+class TestAdding:
+    FEED = b"""<rss version="2.0"><channel><title>A lab's blog</title><item><title>We did it</title>
+    <link>https://lab.example/1</link><pubDate>Thu, 20 Aug 2026 10:00:00 GMT</pubDate></item>
+    </channel></rss>"""
+
+    @pytest.fixture
+    def web(self, settings):
+        with web_server() as server:
+            settings.TRUSTED_FEED_HOSTS = [server.host]
+            yield server
+
+    def test_a_site_is_enough_to_find_its_feed(self, admin_client, web):
+        web.pages["/"] = b'<link rel="alternate" type="application/rss+xml" href="/feed">'
+        web.pages["/feed"] = self.FEED
+
+        page = admin_client.post(
+            f"{SOURCES}add/", {"address": web.url, "name": "", "gives": "news"}, follow=True
+        ).content.decode()
+
+        source = Source.objects.get(url=f"{web.url}/feed")
+        assert (source.name, source.kind, source.gives, source.enabled) == (
+            "A lab's blog",
+            "feed",
+            "news",
+            True,
+        )
+        assert source in Source.objects.due(timezone.now())
+        assert "is added and switched on" in page
+
+    @pytest.mark.parametrize(
+        ("address", "words"),
+        [
+            ("{web}/page", "There is no feed at"),
+            ("{web}/gone", "404"),
+            ("http://127.0.0.2/feed", "127.0.0.2"),
+            ("file:///etc/passwd", "file:///etc/passwd"),
+            ("https://rss.arxiv.org/rss/cs.CL", "arXiv has a source of its own"),
+            ("", "This field is required."),
+        ],
+    )
+    def test_what_cannot_be_added_is_said_at_the_field(self, admin_client, web, address, words):
+        web.pages["/page"] = b"<html>Hello</html>"
+        typed = address.format(web=web.url)
+
+        page = admin_client.post(f"{SOURCES}add/", {"address": typed, "name": "x"}).content.decode()
+
+        assert words in page.partition('aria-invalid="true"')[2].partition("</p>")[0]
+        assert f'value="{typed}"' in page
+        assert Source.objects.count() == 2
+
+    def test_the_same_feed_is_not_added_twice(self, admin_client, web):
+        web.pages["/feed"] = self.FEED
+
+        for _ in range(2):
+            page = admin_client.post(f"{SOURCES}add/", {"address": f"{web.url}/feed"}, follow=True)
+
+        assert "is read already" in page.content.decode()
+        assert Source.objects.filter(kind="feed").count() == 1
+
+    def test_only_who_may_add_sources_can(self, client):
+        client.force_login(User.objects.create(username="looker", is_staff=True))
+
+        assert client.post(f"{SOURCES}add/", {"address": "https://lab.example"}).status_code == 403
 
 
 class TestSwitch:
