@@ -59,6 +59,11 @@ class DayIndex:
         """The papers that `filter` finds, with reasons on demand."""
         return Hits(self, filter, self._bits(filter.tree))
 
+    def forget(self) -> None:
+        """Let go of what was asked so far, which may be much; the papers stay indexed."""
+        self._atoms = {}
+        self._patterns = {}
+
     def _bits(self, node: Node) -> int:
         match node:
             case And(children):
