@@ -177,10 +177,7 @@ def make(matches: Sequence[Match], *, now: datetime) -> list[Merge]:
     made: dict[int, Merge] = {}
     for match in matches:
         duplicate, original = match.duplicate, match.original
-        # What the original was merged into meanwhile, in this very run too, is what the duplicate now is.
         root = roots[original.pk]
-        while root in made:
-            root = made[root].original_id
         is_merged = roots[duplicate.pk] != duplicate.pk or duplicate.pk in made
         if is_merged or root == duplicate.pk or frozenset((duplicate.pk, root)) in undone:
             continue

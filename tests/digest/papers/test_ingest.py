@@ -164,6 +164,12 @@ class TestAgain:
         assert (done.new, done.updated) == (1, 1)
         assert (done.batch.declared, done.batch.new, done.batch.updated) == (2, 2, 1)
 
+    def test_within_the_same_instant_adds_no_second_sighting(self, huggingface: Source) -> None:
+        store(huggingface, record(votes=3))
+        store(huggingface, record(votes=4))
+
+        assert (Sighting.objects.count(), Paper.objects.get().votes) == (1, 4)
+
     def test_what_a_source_no_longer_says_stays_known(self, huggingface: Source) -> None:
         store(
             huggingface,
@@ -241,6 +247,7 @@ class TestMerging:
 
         assert (done.parsed, done.new, done.merged) == (2, 2, 1)
         assert list(Paper.objects.listed_on(FRIDAY).values_list("key", flat=True)) == ["arxiv:2607.00001"]
+        assert Paper.objects.get(doi="10.1000/x").key == "doi:10.1000/x"
 
     def test_a_doi_that_two_arxiv_ids_claim_joins_nothing(self, huggingface: Source) -> None:
         done = store(huggingface, record(1, doi="10.1000/x"), record(2, doi="10.1000/x"))
@@ -398,6 +405,12 @@ class TestVersions:
             (2, False),
         ]
 
+    def test_a_newer_one_under_the_same_day_is_a_sighting_of_its_own(self, arxiv: Source) -> None:
+        store(arxiv, record(version=1))
+        store(arxiv, record(version=2), now=LATER)
+
+        assert set(Sighting.objects.values_list("version", flat=True)) == {1, 2}
+
     def test_an_older_one_does_not_take_it_back(self, arxiv: Source) -> None:
         store(arxiv, record(version=3, title="Third", comment=""))
         store(arxiv, record(version=1, title="First", comment="12 pages"), day=FRIDAY + timedelta(days=1))
@@ -462,6 +475,13 @@ class TestRemarks:
         paper = Paper.objects.get()
         assert (paper.code_url, paper.comment) == ("https://github.com/lab/own", comment)
         assert "ACL" in paper.venue
+
+
+    def test_do_not_replace_what_any_source_gave(self, arxiv: Source, feed: Source) -> None:
+        store(feed, record(code_url="https://github.com/lab/own"))
+        store(arxiv, record(comment="Code: https://github.com/lab/found"), now=LATER)
+
+        assert Paper.objects.get().code_url == "https://github.com/lab/own"
 
 
 class TestOtherKinds:
