@@ -86,9 +86,7 @@ class TestParts:
         after = recent.current(now=NOON + timedelta(minutes=1))
 
         assert [part in before._parts for part in after._parts] == [False, True, True, True]
-        assert [
-            one.title for one in after.find(parse("upvotes>=50")).matches()[0:1] and [after.papers[0]]
-        ] == ["Agents 0"]
+        assert titles("upvotes>=50") == ["Agents 0"]
 
     def test_give_the_same_answer_as_one_index(self) -> None:
         for back in range(3):
