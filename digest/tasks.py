@@ -1,6 +1,7 @@
 """Thin: what beat pokes. Rows decide what is due, so any task may be lost, late or run twice."""
 
 import multiprocessing
+import time
 
 from celery import shared_task
 from celery.signals import worker_shutting_down
@@ -77,8 +78,10 @@ def deliver(edition_id: int) -> None:
 def write_ai_texts() -> None:
     """Note which papers readers will want in a model's words, and ask for some. Nothing waits for it."""
     now = timezone.now()
+    began = time.monotonic()
     ai_wishes.note(now=now)
-    ai.write_due(now=now, seconds=ENRICH_SECONDS, stop=_is_draining)
+    left = ENRICH_SECONDS - (time.monotonic() - began)
+    ai.write_due(now=now, seconds=left, stop=_is_draining)
 
 
 @shared_task(ignore_result=True)

@@ -23,7 +23,7 @@ from subscriptions.filters import FilterError, parse
 from subscriptions.models import SubscribedTopic, Subscriber
 
 DAYS = 4  # listing days up to today: a Friday's papers are read on Monday
-LOOK_AGAIN = timedelta(minutes=15)  # where neither papers nor filters have changed
+LOOK_AGAIN = timedelta(hours=2)  # where neither papers nor filters have changed: votes have, and the budget
 
 # What readers of a language lack. English readers have the abstract's own words, so a sentence is enough.
 _KINDS = {"en": (AiText.Kind.SUMMARY,), "zh-hans": tuple(AiText.Kind)}
@@ -40,15 +40,8 @@ class Wish:
     language: str
 
 
-@dataclass(slots=True)
-class _Asked:
-    """What a run looked at last; a cache of this process, which may be lost at any time."""
-
-    fingerprint: str = ""
-    at: datetime | None = None
-
-
-_asked = _Asked()
+# What this process looked at last: day → (fingerprint of its papers and all filters, when). A cache.
+_looked_at: dict[date, tuple[str, datetime]] = {}
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,19 +57,29 @@ class _Followed:
 def note(*, now: datetime) -> int:
     """Note what is wanted of the last days' papers; how many texts were not wanted before.
 
-    Nothing without an endpoint. Next to nothing where neither papers nor filters have changed since the last
-    call in this process.
+    Nothing without an endpoint. Only days are looked at whose papers, or the filters, have changed since the
+    last call in this process, or that were looked at long ago; some 2 ms a paper.
     """
     if not llm.is_on():
         return 0
     today = now.astimezone(UTC).date()
-    days = [today - timedelta(days=age) for age in range(DAYS)]
-    listed, followed = _listed(days), _followed()
-    fingerprint = hashlib.sha256(repr((sorted(listed.items()), followed)).encode()).hexdigest()
-    if fingerprint == _asked.fingerprint and _asked.at and timedelta(0) <= now - _asked.at < LOOK_AGAIN:
-        return 0
-    added = want(_wishes(listed, followed), now=now)
-    _asked.fingerprint, _asked.at = fingerprint, now
+    listed, followed = _listed(today - timedelta(days=age) for age in range(DAYS)), _followed()
+    by_day: dict[date, dict[int, date]] = {}
+    for paper_id, day in sorted(listed.items()):
+        by_day.setdefault(day, {})[paper_id] = day
+    changed: dict[int, date] = {}
+    prints: dict[date, tuple[str, datetime]] = {}
+    for day, papers in by_day.items():
+        fingerprint = hashlib.sha256(repr((list(papers), followed)).encode()).hexdigest()
+        known, at = _looked_at.get(day, ("", now))
+        if fingerprint == known and timedelta(0) <= now - at < LOOK_AGAIN:
+            prints[day] = known, at
+        else:
+            prints[day] = fingerprint, now
+            changed |= papers
+    added = want(_wishes(changed, followed), now=now)
+    _looked_at.clear()
+    _looked_at.update(prints)
     return added
 
 
@@ -87,6 +90,8 @@ def wishes(days: Iterable[date]) -> list[Wish]:
 
 def want(wishes: Sequence[Wish], *, now: datetime) -> int:
     """Note the texts of these wishes, no more papers than the day's budget has requests; how many are new."""
+    if not wishes:
+        return 0
     known = set(
         AiText.objects.filter(paper__in={wish.paper_id for wish in wishes}).values_list("paper", "language")
     )
@@ -106,7 +111,7 @@ def want(wishes: Sequence[Wish], *, now: datetime) -> int:
 
 
 def _wishes(listed: dict[int, date], followed: Sequence[_Followed]) -> list[Wish]:
-    if not followed:
+    if not followed or not listed:
         return []
     papers = _ranked(listed)
     index = DayIndex(compose.documents_of([paper.pk for paper in papers]))

@@ -1,4 +1,5 @@
 import quopri
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import date, timedelta
 from typing import Any
@@ -59,7 +60,7 @@ def server(settings):
 
 @pytest.fixture(autouse=True)
 def _nothing_asked(monkeypatch):
-    monkeypatch.setattr(ai_wishes, "_asked", ai_wishes._Asked())
+    monkeypatch.setattr(ai_wishes, "_looked_at", {})
 
 
 @pytest.mark.django_db
@@ -154,23 +155,29 @@ class TestNote:
         with django_assert_num_queries(0):
             assert ai_wishes.note(now=NOON) == 0
 
-    def test_looks_again_only_when_papers_or_filters_have_changed(self, server: LlmServer, monkeypatch):
-        paper("Agents"), reader()
-        looked: list[int] = []
+    def test_looks_only_at_days_that_have_changed(self, server: LlmServer, monkeypatch):
+        paper("Agents"), paper("Old agents", day=DAY - timedelta(days=1)), reader()
+        days: list[date] = []
         wishes = ai_wishes._wishes
-        monkeypatch.setattr(ai_wishes, "_wishes", lambda *about: looked.append(1) or wishes(*about))
 
-        def looks(minutes: int) -> bool:
-            looked.clear()
+        def spied(listed: dict[int, date], followed: Sequence[Any]) -> list[ai_wishes.Wish]:
+            days.extend(sorted(set(listed.values())))
+            return wishes(listed, followed)
+
+        monkeypatch.setattr(ai_wishes, "_wishes", spied)
+
+        def looked_at(minutes: int) -> list[date]:
+            days.clear()
             ai_wishes.note(now=NOON + timedelta(minutes=minutes))
-            return bool(looked)
+            return list(days)
 
-        assert [looks(0), looks(2)] == [True, False]
+        both = [DAY - timedelta(days=1), DAY]
+        assert [looked_at(0), looked_at(2)] == [both, []]
         paper("More agents")
-        assert [looks(4), looks(6)] == [True, False]
+        assert [looked_at(4), looked_at(6)] == [[DAY], []]
         reader("tools")
-        assert [looks(8), looks(10)] == [True, False]
-        assert looks(30)
+        assert [looked_at(8), looked_at(10)] == [both, []]
+        assert looked_at(200) == both
 
     def test_wishes_for_no_more_than_the_days_budget(self, server: LlmServer, settings):
         settings.LLM_DAILY_REQUESTS = 3
@@ -180,11 +187,11 @@ class TestNote:
 
         ai_wishes.note(now=NOON)
         best = set(AiText.objects.values_list("paper__title", flat=True))
-        ai_wishes.note(now=NOON + timedelta(hours=1))
+        ai_wishes.note(now=NOON + timedelta(hours=3))
 
         assert best == {"Agents 5", "Agents 4", "Agents 3"}
         assert AiText.objects.values("paper").distinct().count() == 3
-        ai.write_due(now=NOON + timedelta(hours=1))
+        ai.write_due(now=NOON + timedelta(hours=3))
         ai_wishes.note(now=NOON + timedelta(days=1))
         assert AiText.objects.values("paper").distinct().count() == 5
 
@@ -198,6 +205,7 @@ class TestSending:
     def send(self, day: date) -> tuple[run.Ran, str]:
         """The account, and what the mail says but for the paper's id and the day."""
         ran = run.run("daily", day, now=MORNING_AFTER + (day - DAY), at_once=True)
+        assert ran is not None
         (card,) = ran.edition.cards.filter(form="lead").select_related("paper")
         words = b"".join(
             bytes(part) for part in (card.html_head, card.html_tail, card.text_head, card.text_tail)

@@ -52,7 +52,7 @@ def scholar(settings, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def _reader(db, monkeypatch):
-    monkeypatch.setattr(ai_wishes, "_asked", ai_wishes._Asked())
+    monkeypatch.setattr(ai_wishes, "_looked_at", {})
     topic = TopicFactory(filter=FilterRevisionFactory(canonical="agents"))
     SubscribedTopicFactory(subscriber=SubscriberFactory(language="zh-hans"), topic=topic)
 
