@@ -64,6 +64,8 @@ _UPDATED_FIELDS = (
 # A withdrawn paper keeps the text that it had: what comes in its place says only that it is gone.
 _KEPT_WHEN_WITHDRAWN = frozenset({"title", "abstract"})
 
+DISCUSSED = "discussed"  # announce type of the sightings that mentions make; see mentions.py
+
 logger = logging.getLogger(__name__)
 
 
@@ -357,7 +359,9 @@ def _count(
 def _count_so_far(batches: dict[_Place, Batch], stored: "_Stored", homes: dict[str, Batch]) -> None:
     """Of a feed, which forgets its old entries: what each day has had, over all readings."""
     of_these = Batch.objects.filter(pk__in=[batch.pk for batch in batches.values()])
-    parsed = dict(of_these.values_list("pk").annotate(papers=Count("sightings__paper", distinct=True)))
+    # A paper that one of its posts speaks of is no entry of the feed.
+    entries = Count("sightings__paper", filter=~Q(sightings__announce_type=DISCUSSED), distinct=True)
+    parsed = dict(of_these.values_list("pk").annotate(papers=entries))
     rejected = dict(of_these.values_list("pk").annotate(entries=Count("set_aside")))
     for batch in batches.values():
         batch.parsed, batch.rejected = parsed[batch.pk], rejected[batch.pk]
@@ -543,7 +547,7 @@ def _store(
         if len(kept) == 1:
             key, one = next(iter(kept.items()))
             said = " ".join(str(error).split())[:300]
-            logger.exception("%s gave %s, which the database refuses.", source.slug, key)
+            logger.error("%s gave %s, which the database refuses: %s", source.slug, key, said)
             return _Stored(
                 refused={key: f"Entry {one.record.position} ({key}) is refused by the database: {said}"}
             )

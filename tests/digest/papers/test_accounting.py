@@ -15,14 +15,17 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
+from django.test import override_settings
 
-from digest.models import Merge, Paper, SetAside, Sighting, Source
-from digest.papers import days, merging
+from digest.models import Mention, Merge, Paper, SetAside, Sighting, Source
+from digest.papers import days, fetch, merging
 from digest.papers.identity import identify
 from digest.papers.ingest import Ingested, ingest, ingest_all_days
-from digest.sources import feed, huggingface
+from digest.sources import feed, huggingface, semanticscholar
 from digest.sources.arxiv import api, oai, rss
+from digest.sources.http import Client, Pace, SourceError
 from digest.sources.records import NotAList, PaperRecord, Parsed
+from tests.servers import Reply, web_server
 
 AUTUMN = datetime(2026, 9, 1, tzinfo=UTC)  # after everything that was recorded
 
@@ -107,9 +110,21 @@ def source(slug: str, kind: str, **values: Any) -> Source:
     )[0]
 
 
-def manifest(folder: Path) -> Iterator[tuple[dict[str, Any], bytes]]:
+def manifest(folder: Path) -> Iterator[tuple[dict[str, Any], Path]]:
     for entry in json.loads((folder / "manifest.json").read_bytes()):
-        yield entry, (folder / entry["file"]).read_bytes()
+        yield entry, folder / entry["file"]
+
+
+def served(path: Path, status: int = 200) -> bytes:
+    """The recorded answer, as it arrives over a socket; SourceError for a status that is none of a list."""
+    with web_server() as server:
+        server.pages["/"] = Reply(status=status, body=path.read_bytes())
+        return patient().get(server.url).body
+
+
+def patient() -> Client:
+    """A client that never really waits."""
+    return Client(sleep=lambda _seconds: None, pace=Pace())
 
 
 def show(rows: list[Row], *lines: str) -> None:
@@ -141,7 +156,8 @@ def store_announcement(body: bytes, categories: list[str]) -> tuple[Parsed, Inge
 
 
 def hugging_face(folder: Path) -> Iterator[Row]:
-    for entry, body in manifest(folder):
+    for entry, path in manifest(folder):
+        body = served(path)
         asked = parse_qs(urlsplit(entry["request_url"]).query).get("date")
         day = date.fromisoformat(asked[0]) if asked else None
         parsed = huggingface.parse(body, day)
@@ -155,11 +171,15 @@ def hugging_face(folder: Path) -> Iterator[Row]:
 
 
 def announcements(folder: Path) -> Iterator[Row]:
-    for entry, body in manifest(folder):
+    for entry, path in manifest(folder):
         if entry["http_status"] != 200:
+            with pytest.raises(SourceError) as refused:
+                served(path, entry["http_status"])
+            assert refused.value.status == entry["http_status"]
             with pytest.raises(rss.Refused):
-                rss.parse(body)
+                rss.parse(path.read_bytes())
             continue
+        body = served(path)
         categories = urlsplit(entry["request_url"].split(" ")[0]).path.rsplit("/", 1)[1].split("+")
         parsed, done = store_announcement(body, categories)
         assert parsed.declared == entry["items"]
@@ -167,7 +187,8 @@ def announcements(folder: Path) -> Iterator[Row]:
 
 
 def harvests(folder: Path) -> Iterator[Row]:
-    for entry, body in manifest(folder):
+    for entry, path in manifest(folder):
+        body = served(path)
         if re.search(r"Identify\.|ListMetadataFormats|ListSets", entry["file"]):
             with pytest.raises(NotAList):
                 oai.parse(body)
@@ -181,30 +202,31 @@ def harvests(folder: Path) -> Iterator[Row]:
 
 
 def answers_of_the_api(folder: Path) -> Iterator[Row]:
-    for entry, body in manifest(folder):
-        if entry["http_status"] == 429:
-            with pytest.raises(NotAList):
-                api.parse(body)
+    for entry, path in manifest(folder):
+        if entry["http_status"] != 200:
+            with pytest.raises(SourceError) as refused:
+                served(path, entry["http_status"])
+            assert refused.value.status == entry["http_status"]
             continue
-        page = api.parse(body)
-        assert bool(page.error) == (entry["http_status"] == 400)
-        if page.error:
-            assert page.parsed.records == ()
-            continue
-        parsed = page.parsed
+        parsed = api.parse(served(path)).parsed
         assert parsed.declared == entry["counts"]["entries"]
         done = ingest_all_days(parsed, source=source("arxiv", "arxiv"), now=AUTUMN, door="api")
         yield row(f"arxiv_api/{entry['file']}", parsed, done)
 
 
 def feeds(folder: Path) -> Iterator[Row]:
-    for entry, body in manifest(folder):
-        slug = Path(entry["file"]).stem.replace(".", "-")[:80]
-        parsed = feed.parse(body, AUTUMN.date())
-        parsed = replace(parsed, records=tuple(replace(one, kind="post") for one in parsed.records))
+    """Each feed as an operator's source, read by the reader of feeds; with what its posts speak of."""
+    for entry, path in manifest(folder):
+        parsed = feed.parse(path.read_bytes(), AUTUMN.date())
         # Of one file the manifest counts what a naive look-up finds, which is nothing: its namespace is odd.
         assert parsed.declared == (entry["items"] or 3)
-        done = ingest_all_days(parsed, source=source(slug, "feed", gives="post"), now=AUTUMN, door="feed")
+        with web_server() as server:
+            server.pages["/"] = path.read_bytes()
+            own = source(re.sub(r"\W", "-", entry["file"])[:80], "feed", gives="post")
+            own.url, own.payload_sha256 = f"{server.url}/", ""
+            own.save()
+            with override_settings(TRUSTED_FEED_HOSTS=[server.host]):
+                done = fetch.fetch_day(own, None, now=AUTUMN, client=patient())
         yield row(f"feeds/{entry['file']}", parsed, done)
 
 
@@ -219,8 +241,10 @@ class TestEveryManifest:
         ]
         show(
             rows,
-            f"{Paper.objects.count()} papers and posts, {Merge.objects.count()} merges, "
-            f"{len(duplicates())} duplicates left",
+            f"{Paper.objects.filter(kind='paper').count()} papers, "
+            f"{Paper.objects.exclude(kind='paper').count()} posts, {Merge.objects.count()} merges, "
+            f"{len(duplicates())} duplicates left; {Mention.objects.count()} mentions of papers in posts, "
+            f"{Mention.objects.exclude(paper=None).count()} of known ones",
         )
 
         assert sum(one.new for one in rows) == Paper.objects.count()
@@ -236,6 +260,26 @@ class TestEveryManifest:
         assert sum(one.new for one in first) == papers
         assert sum(one.new for one in again) == 0
         assert (Paper.objects.count(), Sighting.objects.count()) == (papers, sightings)
+
+
+class TestSemanticScholar:
+    """It adds citations to papers that are known; nothing of it becomes a paper."""
+
+    @pytest.mark.parametrize("file", ["paper_batch_all_fields_first_null.json", "paper_batch_authors.json"])
+    def test_answers_each_id_that_was_asked_for_or_says_that_it_is_unknown(
+        self, shared_data_dir: Path, file: str
+    ) -> None:
+        folder = shared_data_dir / "semantic_scholar"
+        (entry,) = (entry for entry, path in manifest(folder) if path.name == file)
+        ids = json.loads(entry["request_body"])["ids"]
+        body = served(folder / file)
+
+        answered = semanticscholar.parse(body, ids)
+
+        known = [one is not None for one in answered.papers]
+        assert known == [one is not None for one in json.loads(body)]
+        print(f"semantic_scholar/{file}: {len(ids)} asked, {sum(known)} known")  # noqa: T201
+        assert answered.problems == ()
 
 
 class TestTwoFullDays:

@@ -13,6 +13,7 @@ from digest.models import Alarm, Batch, Merge, Paper, SetAside, Sighting, Source
 from digest.papers import merging
 from digest.papers.ingest import Ingested, ingest, ingest_all_days, read_again, settle
 from digest.sources.records import PaperRecord, Parsed, Rejected
+from tests.factories import SightingFactory
 
 FRIDAY = date(2026, 7, 24)
 NOON = datetime(2026, 7, 24, 12, tzinfo=UTC)
@@ -476,7 +477,6 @@ class TestRemarks:
         assert (paper.code_url, paper.comment) == ("https://github.com/lab/own", comment)
         assert "ACL" in paper.venue
 
-
     def test_do_not_replace_what_any_source_gave(self, arxiv: Source, feed: Source) -> None:
         store(feed, record(code_url="https://github.com/lab/own"))
         store(arxiv, record(comment="Code: https://github.com/lab/found"), now=LATER)
@@ -541,6 +541,12 @@ class TestAllDays:
         yesterday = Batch.objects.get(listing_day=FRIDAY - timedelta(days=1))
         assert (yesterday.declared, yesterday.parsed, yesterday.new) == (4, 4, 4)
         assert not Alarm.objects.exists()
+
+    def test_a_paper_that_a_post_speaks_of_is_no_entry(self, feed: Source) -> None:
+        done = self.read(feed, self.entry(1))
+        SightingFactory(batch=done.batch, announce_type="discussed", is_listing=False)
+
+        assert self.read(feed, self.entry(1), now=LATER).batch.parsed == 1
 
     def test_a_broken_entry_is_kept_once_however_often_it_comes(self, feed: Source) -> None:
         broken = Rejected(position=1, problem="Entry 1 has no title.", raw={"link": "x"})
