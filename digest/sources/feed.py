@@ -17,7 +17,8 @@ import io
 import logging
 import re
 from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE, BOM_UTF32_LE
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
 from html.entities import html5
@@ -32,8 +33,8 @@ from defusedxml.expatreader import create_parser
 from lxml import etree
 
 from digest.sources import jsonfeed, plaintext
-from digest.sources.posts import MOST_COUNTED, Post, account, raw_of
-from digest.sources.records import NotAList, Parsed
+from digest.sources.posts import MOST_COUNTED, MOST_ENTRIES, Post, account, raw_of
+from digest.sources.records import NotAList, Parsed, Rejected
 
 LARGEST = 5_000_000  # bytes
 DEEPEST = 200
@@ -89,6 +90,8 @@ _NETSCAPE = re.compile(
 _AMPERSAND = re.compile(r"&(?:(?P<name>[A-Za-z][A-Za-z0-9]{1,31});|(?P<number>#[xX]?[0-9A-Fa-f]{1,8};))?")
 _XML_NAMES = frozenset({"amp", "lt", "gt", "quot", "apos"})
 _PREFIX = re.compile(r"[</\s](?P<prefix>[A-Za-z_][\w.-]{0,40}):[A-Za-z_]")
+_MAIL = re.compile(r"[^\s()<>]+@[^\s()<>]+")
+_BESIDE_MAIL = re.compile(r"[()<>]|mailto:")
 _ROOT_TAG = re.compile(r"<[A-Za-z_][\w.:-]*")
 _USUAL_PREFIXES = {
     "content": "http://purl.org/rss/1.0/modules/content/",
@@ -99,6 +102,12 @@ _USUAL_PREFIXES = {
     "rdf": "http://www.w3.org/1999/02/22-rdf-syntax-ns#",
     "itunes": "http://www.itunes.com/dtds/podcast-1.0.dtd",
 }
+
+_AROUND = {
+    "item": (b'<rss version="2.0"><channel>', b"</channel></rss>"),
+    "entry": (b'<feed xmlns="http://www.w3.org/2005/Atom">', b"</feed>"),
+}
+_LONGEST_RAW = 20_000
 
 logger = logging.getLogger(__name__)
 
@@ -112,16 +121,19 @@ def parse(body: bytes, day: date) -> Parsed:
         raise NotAList(f"too large for a feed ({len(body):,} bytes; {LARGEST:,} are read)")
     if _is_json(body):
         return jsonfeed.parse(body, day)
-    found, notes = _found(body)
-    channel = found["feed"]
-    base = plaintext.absolute(_text(channel, "link"))
-    language = _text(channel, "language")
-    entries = found["entries"]
-    return account(
-        [_post(entry, position, language) for position, entry in enumerate(entries)],
+    found = _found(body)
+    base = plaintext.absolute(_text(found.channel, "link"))
+    language = _text(found.channel, "language")
+    parsed = account(
+        [_post(entry, position, language) for position, entry in found.entries],
         day=day,
         base=base,
-        notes=notes,
+        notes=found.notes,
+    )
+    return replace(
+        parsed,
+        declared=parsed.declared + len(found.rejected),
+        rejected=(*parsed.rejected, *found.rejected),
     )
 
 
@@ -137,24 +149,32 @@ def about(body: bytes) -> About:
     """What a feed that can be parsed says of itself. Raises NotAList."""
     if _is_json(body):
         return About(title=plaintext.of_any(jsonfeed.title(body)).text, is_forum=False)
-    found, _notes = _found(body)
-    by = _text(found["feed"], "generator").lower()
-    is_discourse = any(
-        name.startswith("discourse_") for entry in found["entries"] for name in dict.keys(entry)
-    )
+    found = _found(body)
+    by = _text(found.channel, "generator").lower()
+    is_discourse = any(name.startswith("discourse_") for _at, entry in found.entries for name in entry)
     is_forum = is_discourse or any(name in by for name in ("discourse", "phpbb", "vbulletin", "flarum"))
-    return About(title=plaintext.of_any(_text(found["feed"], "title")).text[:200], is_forum=is_forum)
+    return About(title=plaintext.of_any(_text(found.channel, "title")).text[:200], is_forum=is_forum)
 
 
 def _is_json(body: bytes) -> bool:
     return body.lstrip(BOM_UTF8 + b" \t\r\n")[:1] in (b"{", b"[")
 
 
-def _found(body: bytes) -> tuple[dict[str, Any], list[str]]:
-    """What feedparser finds, and notes on what had to be done before."""
+@dataclass(frozen=True, kw_only=True)
+class _Found:
+    """What feedparser finds: entries by their place, those it stumbles over, what had to be done before."""
+
+    channel: dict[str, Any]
+    entries: list[tuple[int, dict[str, Any]]]
+    rejected: list[Rejected] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+
+def _found(body: bytes) -> _Found:
     text, notes = text_of(body)
     xml, mended = _well_formed(text)
-    return _read(xml), [*notes, *mended]
+    found = _read(xml)
+    return replace(found, notes=[*notes, *mended, *found.notes])
 
 
 # --- bytes to characters ------------------------------------------------------------------------------------
@@ -173,12 +193,12 @@ def text_of(body: bytes) -> tuple[str, list[str]]:
     if body.isascii():
         # Encodings that write everything in ASCII exist.
         return body.decode("iso-2022-jp" if declared == "iso-2022-jp" else "ascii", "replace"), []
-    try:
-        text = body.decode("utf-8")
-    except UnicodeDecodeError:
-        text = ""
-    if text:
-        return text, []
+    with suppress(UnicodeDecodeError):
+        return body.decode("utf-8"), []
+    with suppress(UnicodeDecodeError):
+        # Halves of characters, as programs of 16 bits write them: two make one, one alone is none.
+        halves = body.decode("utf-8", "surrogatepass").encode("utf-16-le", "surrogatepass")
+        return halves.decode("utf-16-le", "replace"), []
     encoding = _MEANT.get(declared, declared)
     if encoding in _READ and encoding not in ("utf-8", "utf8"):
         try:
@@ -379,18 +399,57 @@ def _in_words(error: SAXException) -> str:
 # --- XML to posts -------------------------------------------------------------------------------------------
 
 
-def _read(xml: bytes) -> dict[str, Any]:
+def _read(xml: bytes) -> _Found:
     try:
-        # A stream: a text might be taken for an address, and asked.
-        found = feedparser.parse(
-            io.BytesIO(b'<?xml version="1.0" encoding="utf-8"?>' + xml),
-            sanitize_html=False,
-            resolve_relative_uris=False,
+        found = _by_library(xml)
+    except Exception as error:  # a library over hostile input stumbles over anything
+        logger.info("feedparser stumbled (%s); entries are read one by one.", type(error).__name__)
+        return _one_by_one(xml)
+    return _Found(channel=found["feed"], entries=list(enumerate(found["entries"])))
+
+
+def _by_library(xml: bytes) -> dict[str, Any]:
+    # A stream: a text might be taken for an address, and asked.
+    return feedparser.parse(
+        io.BytesIO(b'<?xml version="1.0" encoding="utf-8"?>' + xml),
+        sanitize_html=False,
+        resolve_relative_uris=False,
+    )
+
+
+def _one_by_one(xml: bytes) -> _Found:
+    """Each entry in a feed of its own, so that one which the library cannot read costs no other."""
+    try:
+        tree = etree.fromstring(
+            xml, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
         )
-    except Exception as error:  # a library over hostile input: whatever it stumbles over, this is no list
-        logger.warning("feedparser could not read a feed", exc_info=True)
-        raise NotAList(f"a feed that cannot be read ({type(error).__name__})") from error
-    return {"feed": found["feed"], "entries": found["entries"]}
+    except etree.XMLSyntaxError as error:
+        raise NotAList("a feed that cannot be read") from error
+    elements = list(tree.iter("{*}item", "{*}entry"))
+    notes = [f"Of {len(elements)} entries the first {MOST_ENTRIES} were looked at."]
+    notes = notes if len(elements) > MOST_ENTRIES else []
+    elements = elements[:MOST_ENTRIES]
+    entries: list[tuple[int, dict[str, Any]]] = []
+    rejected: list[Rejected] = []
+    for position, element in enumerate(elements):
+        element.tail = None
+        alone = etree.tostring(element)
+        before, after = _AROUND[etree.QName(element).localname]
+        try:
+            found = _by_library(before + alone + after)["entries"]
+        except Exception as error:  # as above
+            problem = f"Entry {position} cannot be read ({type(error).__name__})."
+            rejected.append(Rejected(position=position, problem=problem, raw=alone.decode()[:_LONGEST_RAW]))
+            continue
+        entries += [(position, entry) for entry in found[:1]]
+    for element in elements:
+        if (parent := element.getparent()) is not None:
+            parent.remove(element)
+    try:
+        channel = _by_library(etree.tostring(tree))["feed"]
+    except Exception:  # as above; without it only relative addresses and the language are unknown
+        channel = {}
+    return _Found(channel=channel, entries=entries, rejected=rejected, notes=notes)
 
 
 def _post(entry: dict[str, Any], position: int, language: str) -> Post:
@@ -425,7 +484,11 @@ def _post(entry: dict[str, Any], position: int, language: str) -> Post:
 
 def _authors(entry: dict[str, Any]) -> list[str]:
     names = [name for author in _dicts(entry, "authors") if (name := _text(author, "name"))]
-    return names or [_text(entry, "author")]
+    whole = _text(entry, "author")[:500]
+    if len(names) <= 1 and "@" in whole:
+        # RSS: "ada@lab.institute (Ada Lovelace)". feedparser cuts it where it thinks the address ends.
+        return [_BESIDE_MAIL.sub(" ", _MAIL.sub(" ", whole)).strip()]
+    return names or [whole]
 
 
 def _dates(entry: dict[str, Any]) -> list[datetime | None]:

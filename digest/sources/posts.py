@@ -122,7 +122,7 @@ def is_about_dates(note: str) -> bool:
 def _record(post: Post, published_at: datetime | None, *, day: date, base: str) -> PaperRecord | Rejected:
     address = _address(post, base)
     if not address:
-        given = next((one for one in (*post.addresses, post.guid) if one.strip()), "")
+        given = next((one for one in post.addresses if one.strip()), "")
         said = f" (it gives {given[:80]!a})" if given else ""
         problem = f"Entry {post.position} has no web address where it could be read{said}."
         return Rejected(position=post.position, problem=problem, raw=post.raw)
