@@ -29,9 +29,9 @@ from typing import Any
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "digest.settings")
 
-from digest.papers import gist, remarks
+from digest.papers import gist, proofreading, remarks
 from digest.papers.text import readable
-from digest.sources import feed, huggingface, jsonfeed
+from digest.sources import feed, huggingface, jsonfeed, llm, semanticscholar
 from digest.sources.arxiv import api, names, oai, rss
 from digest.sources.records import NotAList, Parsed
 
@@ -172,8 +172,57 @@ def targets() -> dict[str, Target]:
         "names": Target(lambda body: names.split(_text(body)), words),
         "remarks": Target(lambda body: remarks.read(_text(body), _text(body)), words),
         "gist": Target(lambda body: gist.best_sentence(_text(body)[:300], _text(body)), words),
+        "llm": Target(
+            lambda body: _or_refused(
+                lambda: [
+                    _is_clean(_proofread(text))
+                    for text in llm.read(body, kinds=["summary", "title"]).texts.values()
+                ]
+            ),
+            [json.dumps(_completion(content)).encode() for content in _COMPLETIONS],
+        ),
+        "proofreading": Target(lambda body: _or_refused(lambda: _is_clean(_proofread(_text(body)))), words),
+        "semanticscholar": Target(
+            lambda body: semanticscholar.parse(body, ["ARXIV:1", "DOI:10.1/x"]),
+            [b'[null, {"citationCount": 1, "tldr": {"text": "x"}, "externalIds": {"ArXiv": "1"}}]'],
+        ),
         "text": Target(lambda body: _is_clean(readable(_text(body)[:20_000])), words),
     }
+
+
+_COMPLETIONS = (
+    '{"summary": "We study agents.", "title": "Agents"}',
+    '```json\n{"summary": "一", "title": "二"}\n```',
+    '<think>well</think>{"summary": "See https://a.example", "title": "<b>"}',
+)
+
+
+def _completion(content: str) -> dict[str, Any]:
+    message = {"role": "assistant", "content": content}
+    return {
+        "choices": [{"message": message, "finish_reason": "stop"}],
+        "model": "m",
+        "usage": {"total_tokens": 9},
+    }
+
+
+def _proofread(text: str) -> str:
+    paper = (
+        "We show that agents gain 3.5 points of 12 with α-RL, see https://github.com/a/b or Ada Lovelace. "
+        * 3
+    )
+    return proofreading.proofread("abstract", text, title="Agents", abstract=paper, language="en")
+
+
+def _or_refused(run: Callable[[], object]) -> None:
+    reason = "none needed"
+    try:
+        run()
+    except (llm.Unusable, proofreading.Refused) as error:
+        reason = str(error)
+    assert reason, "refused without a reason"
+    assert "\0" not in reason, "a reason that cannot be stored"
+    reason.encode()
 
 
 _TEXTS = (
