@@ -194,11 +194,16 @@ _FILLED_AFTER_DAYS = 15
 
 @dataclass(frozen=True)
 class Bloomer:
-    """A paper that was quiet on its first day and rises now. `gained` are the votes of the last two days."""
+    """A paper that was quiet on its first day and rises now. `gained` are the votes of the last two days.
+
+    The first and the last reading of the span, with the days for which their numbers stand.
+    """
 
     paper: Paper
     first: Sighting
+    first_on: date
     last: Sighting
+    last_on: date
     gained: int
 
 
@@ -207,7 +212,7 @@ def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Blo
 
     Quiet: not above the middle of the votes that its first day's papers had when they were first read.
     Rising: 5 votes or more within the two days that end with the day after `day`, and no fewer than it had on
-    its first day. The most votes gained first, ties by row. Two queries.
+    its first day. The most votes gained first, ties by row. Three queries.
     """
     until = _midnight(day + timedelta(days=2))
     with connection.cursor() as cursor:
@@ -224,9 +229,12 @@ def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Blo
             },
         )
         found = cursor.fetchall()
-    said = Sighting.objects.in_bulk([pk for row in found for pk in row[1:3]])
+    said = Sighting.objects.in_bulk([pk for row in found for pk in (row[1], row[3])])
     papers = Paper.objects.in_bulk([row[0] for row in found])
-    return [Bloomer(papers[pk], said[first], said[last], gained) for pk, first, last, gained in found]
+    return [
+        Bloomer(papers[pk], said[first], first_on, said[last], last_on, gained)
+        for pk, first, first_on, last, last_on, gained in found
+    ]
 
 
 _BLOOMERS = """
@@ -238,10 +246,10 @@ _BLOOMERS = """
         FROM digest_sighting said JOIN digest_paper paper ON paper.id = said.paper_id
         WHERE said.listing_day BETWEEN %(first)s AND %(day)s AND said.is_listing AND said.votes IS NOT NULL
     ), first AS (
-        SELECT DISTINCT ON (paper_id) paper_id, id, votes, listing_day
+        SELECT DISTINCT ON (paper_id) paper_id, id, votes, listing_day, moment
         FROM said ORDER BY paper_id, listing_day, seen_at, id
     ), last AS (
-        SELECT DISTINCT ON (paper_id) paper_id, id, votes
+        SELECT DISTINCT ON (paper_id) paper_id, id, votes, moment
         FROM said WHERE moment <= %(until)s ORDER BY paper_id, moment DESC, listing_day DESC, id DESC
     ), before AS (
         SELECT DISTINCT ON (paper_id) paper_id, votes
@@ -250,13 +258,15 @@ _BLOOMERS = """
         SELECT listing_day, percentile_cont(0.5) WITHIN GROUP (ORDER BY votes) AS votes
         FROM first GROUP BY listing_day
     ), risen AS (
-        SELECT first.paper_id, first.id AS first_id, last.id AS last_id, first.votes AS first_votes,
+        SELECT first.paper_id, first.id AS first_id, first.votes AS first_votes,
+               first.moment AS first_at, last.id AS last_id, last.moment AS last_at,
                last.votes - COALESCE(before.votes, first.votes) AS gained
         FROM first JOIN last USING (paper_id) LEFT JOIN before USING (paper_id)
              JOIN usual USING (listing_day)
         WHERE first.votes <= usual.votes AND first.id <> last.id
     )
-    SELECT risen.paper_id, first_id, last_id, gained
+    SELECT risen.paper_id, first_id, ((first_at - interval '1 second') AT TIME ZONE 'UTC')::date,
+           last_id, ((last_at - interval '1 second') AT TIME ZONE 'UTC')::date, gained
     FROM risen JOIN digest_paper paper ON paper.id = risen.paper_id
     WHERE gained >= %(least)s AND gained >= first_votes AND paper.withdrawn_at IS NULL
     ORDER BY gained DESC, risen.paper_id LIMIT %(limit)s

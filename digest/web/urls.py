@@ -4,7 +4,7 @@ from datetime import date
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from digest.web import archive, filters, own, paper, preview, topics
+from digest.web import archive, filters, own, paper, preview, rankings, topics
 
 FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
 LAST_YEAR = 2999  # near year 9999 there is no day after
@@ -30,6 +30,10 @@ register_converter(DayConverter, "day")
 urlpatterns: list[URLPattern | URLResolver] = [
     path("papers/", archive.latest, name="papers"),
     path("papers/<day:day>/", archive.day, name="papers-day"),
+    path("papers/week/", rankings.latest, {"kind": "week"}, name="papers-latest-week"),
+    path("papers/month/", rankings.latest, {"kind": "month"}, name="papers-latest-month"),
+    path("papers/week/<str:name>/", rankings.week, name="papers-week"),
+    path("papers/month/<str:name>/", rankings.month, name="papers-month"),
     path("paper/<path:public_id>/", paper.paper, name="paper"),
     path("topics/", topics.catalogue, name="topics"),
     path("topics/<slug:slug>/", topics.topic, name="topic"),

@@ -240,7 +240,8 @@ class TestLateBloomers:
         found = late_bloomers(DAY)
 
         assert [(one.paper.title, one.gained) for one in found] == [("rising", 26)]
-        assert (found[0].first.votes, found[0].last.votes) == (2, 30)
+        assert (found[0].first.votes, found[0].first_on) == (2, DAY - timedelta(days=6))
+        assert (found[0].last.votes, found[0].last_on) == (30, DAY)
 
     @pytest.mark.parametrize(
         ("first_votes", "readings"),
@@ -279,7 +280,9 @@ class TestLateBloomers:
         for day, votes in ((DAY - timedelta(days=6), 2), (DAY, 54)):
             SightingFactory(paper=paper, listing_day=day, seen_at=months_later, votes=votes)
 
-        assert [one.gained for one in late_bloomers(DAY)] == [52]
+        assert [(one.gained, one.first_on, one.last_on) for one in late_bloomers(DAY)] == [
+            (52, DAY - timedelta(days=6), DAY)
+        ]
 
     def test_withdrawn_are_left_out(self) -> None:
         paper = self.bloomer("withdrawn", first_votes=2, readings=[(NOON, 30)])
