@@ -173,12 +173,7 @@ def targets() -> dict[str, Target]:
         "remarks": Target(lambda body: remarks.read(_text(body), _text(body)), words),
         "gist": Target(lambda body: gist.best_sentence(_text(body)[:300], _text(body)), words),
         "llm": Target(
-            lambda body: _or_refused(
-                lambda: [
-                    _is_clean(_proofread(text))
-                    for text in llm.read(body, kinds=["summary", "title"]).texts.values()
-                ]
-            ),
+            lambda body: _or_refused(lambda: _proofread_all(llm.read(body, kinds=["summary", "title"]))),
             [json.dumps(_completion(content)).encode() for content in _COMPLETIONS],
         ),
         "proofreading": Target(lambda body: _or_refused(lambda: _is_clean(_proofread(_text(body)))), words),
@@ -212,6 +207,11 @@ def _proofread(text: str) -> str:
         * 3
     )
     return proofreading.proofread("abstract", text, title="Agents", abstract=paper, language="en")
+
+
+def _proofread_all(completion: llm.Completion) -> None:
+    for text in completion.texts.values():
+        _is_clean(_proofread(text))
 
 
 def _or_refused(run: Callable[[], object]) -> None:
