@@ -13,3 +13,16 @@ def test_a_thousand_readers_follow_one_to_three_topics_each():
 
     assert (Paper.objects.count(), Subscriber.objects.count()) == (3, 1_000)
     assert 1_000 < SubscribedTopic.objects.count() < 3_000
+
+
+@pytest.mark.django_db
+def test_a_days_papers_are_stored_three_times_over_at_a_cost_that_does_not_grow():
+    queries = []
+    for papers in (5, 40):
+        counts = benchmarks.ingest_day(subscribers=0, papers=papers).as_json()
+        queries.append(counts["queries"])
+
+    assert counts["papers"] == 40
+    assert set(counts["rates"]) == {"new", "again", "changed"}
+    assert max(queries[1]) <= max(queries[0]) + 2
+    assert max(queries[1]) <= 20

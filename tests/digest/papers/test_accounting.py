@@ -61,8 +61,12 @@ def row(file: str, parsed: Parsed, done: Ingested) -> Row:
             "position", flat=True
         )
     )
-    for record in parsed.records:
-        assert record.position in positions or is_stored(record), f"{file}: entry {record.position} is lost"
+    keys = {record.position: key_of(record) for record in parsed.records}
+    stored = set(
+        Sighting.objects.filter(paper__key__in=keys.values()).values_list("paper__key", flat=True).distinct()
+    )
+    lost = {position for position, key in keys.items() if key not in stored} - positions
+    assert not lost, f"{file}: entries {sorted(lost)} are lost"
     noted = done.declared - done.parsed - done.rejected
     assert 0 <= noted <= entries_named(done.errors), f"{file}: {noted} entries without a word"
     seen = done.parsed - done.new
@@ -78,9 +82,8 @@ def row(file: str, parsed: Parsed, done: Ingested) -> Row:
     )
 
 
-def is_stored(record: PaperRecord) -> bool:
-    identity = identify(arxiv_id=record.arxiv_id, doi=record.doi, url=record.url)
-    return Sighting.objects.filter(paper__key=identity.key).exists()
+def key_of(record: PaperRecord) -> str:
+    return identify(arxiv_id=record.arxiv_id, doi=record.doi, url=record.url).key
 
 
 def entries_named(notes: tuple[str, ...]) -> int:
