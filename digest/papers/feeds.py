@@ -13,7 +13,6 @@ from digest.papers import mentions
 from digest.sources import discovery, feed
 from digest.sources.http import Answer, Client, SourceError
 from digest.sources.records import NotAList, Parsed
-from digest.sources.registry import LARGEST_FEED
 
 # Somebody waits for a page meanwhile.
 ATTEMPT_SECONDS = 10.0
@@ -78,7 +77,7 @@ def find(address: str, *, now: datetime, client: Client | None = None) -> Found:
         given = f"https://{given}"
     if own := _OWN_SOURCES.get((_host(given)).lower()):
         raise SourceError(f"{own} has a source of its own: choose its categories there and switch it on.")
-    answer = asking.get(given, accept=ACCEPT, largest=LARGEST_FEED)
+    answer = asking.get(given, accept=ACCEPT, largest=feed.LARGEST)
     found, problem = _as_feed(answer, now=now)
     if found:
         return found
@@ -88,7 +87,7 @@ def find(address: str, *, now: datetime, client: Client | None = None) -> Found:
         if asking.is_spent:
             break
         try:
-            found, _problem = _as_feed(asking.get(one, accept=ACCEPT, largest=LARGEST_FEED), now=now)
+            found, _problem = _as_feed(asking.get(one, accept=ACCEPT, largest=feed.LARGEST), now=now)
         except SourceError:  # the next one may be there; what is said in the end is of the address given
             continue
         if found:

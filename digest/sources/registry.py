@@ -6,24 +6,13 @@ pages, arXiv's three doors) have a reader of their own in digest/papers/readers,
 name.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import date
 
 from digest.sources import feed
 from digest.sources.records import Parsed
-
-LARGEST_FEED = feed.LARGEST  # bytes, unpacked
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What to ask for one list. `largest` bounds the answer, in bytes, unpacked."""
-
-    url: str
-    params: Mapping[str, str | int] = field(default_factory=dict)
-    accept: str = "*/*"
-    largest: int = LARGEST_FEED
+from digest.sources.request import Request
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -19,7 +19,8 @@ from digest.papers.ingest import Ingested, ingest, ingest_all_days, read_again, 
 from digest.sources import plaintext, posts
 from digest.sources.http import Answer, Client, SourceError
 from digest.sources.records import NotAList, PaperRecord, Parsed
-from digest.sources.registry import KINDS, Request
+from digest.sources.registry import KINDS
+from digest.sources.request import Request
 
 EVERY = timedelta(hours=1)
 REREAD_DAYS = 2  # of kinds that are asked by day: today, and days whose last entries came late

@@ -6,12 +6,13 @@ from typing import Any
 
 import pytest
 
-from digest.models import Batch, Paper, Sighting, Source
+from digest.models import Alarm, Batch, Paper, Sighting, Source
 from digest.papers import fetch, sample
 from digest.papers.fetch import fetch_day, fetch_due, first_fill
+from digest.papers.readers import plain
 from digest.papers.readers.huggingface import days_to_read
 from digest.sources.http import Client, Pace, SourceError
-from tests.servers import HuggingFaceServer, Reply, entry, huggingface_server
+from tests.servers import HuggingFaceServer, Reply, WebServer, entry, huggingface_server, web_server
 
 FRIDAY = date(2026, 7, 24)
 SATURDAY = date(2026, 7, 25)
@@ -334,6 +335,115 @@ class TestFetchDue:
         hours = {hour: len(days_to_read(source, now=NOON + timedelta(hours=hour))) for hour in (1, 5, 6, 11)}
 
         assert hours == {1: 2, 5: 2, 6: 4, 11: 4}
+
+
+class TestSeveralSources:
+    """Beside Hugging Face, three feeds on one site."""
+
+    @pytest.fixture
+    def site(self, settings: Any) -> Iterator[WebServer]:
+        with web_server() as running:
+            settings.TRUSTED_FEED_HOSTS = [running.host]
+            yield running
+
+    @pytest.fixture
+    def feeds(self, site: WebServer) -> list[Source]:
+        Source.objects.update(enabled=False)
+        made = []
+        for name in ("a", "b", "c"):
+            site.pages[f"/{name}"] = (
+                f"<rss version='2.0'><channel><item><title>{name}</title>"
+                f"<link>https://lab.example/{name}</link></item></channel></rss>"
+            ).encode()
+            made.append(
+                Source.objects.create(
+                    slug=name,
+                    name=name,
+                    kind="feed",
+                    gives="post",
+                    url=f"{site.url}/{name}",
+                    next_fetch_at=NOON,
+                )
+            )
+        return made
+
+    def test_one_that_fails_stops_no_other(self, site: WebServer, feeds: list[Source]) -> None:
+        site.pages["/a"] = Reply(status=404)
+
+        fetch_due(now=NOON, client=patient(attempts=1))
+
+        assert set(Paper.objects.values_list("title", flat=True)) == {"b", "c"}
+        feeds[0].refresh_from_db()
+        assert "404" in feeds[0].last_error
+
+    def test_a_mistake_of_ours_is_noted_with_its_source_and_stops_no_other(
+        self, feeds: list[Source], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        real = plain._store
+
+        def stumbling(source: Source, *args: Any, **options: Any) -> Any:
+            if source.slug == "b":
+                raise ZeroDivisionError("by nothing\0")
+            return real(source, *args, **options)
+
+        monkeypatch.setattr(plain, "_store", stumbling)
+
+        fetch_due(now=NOON, client=patient(attempts=1))
+
+        assert set(Paper.objects.values_list("title", flat=True)) == {"a", "c"}
+        feeds[1].refresh_from_db()
+        assert "ZeroDivisionError: by nothing" in feeds[1].last_error
+        assert feeds[1].consecutive_failures == 1
+        assert feeds[1].next_fetch_at == NOON + timedelta(hours=1)
+        (record,) = [one for one in caplog.records if one.exc_info]
+        assert "ZeroDivisionError" in str(record.exc_info)
+
+    def test_a_mistake_before_anything_is_asked_stops_no_other_either(
+        self, feeds: list[Source], monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        real = plain.days_to_read
+
+        def stumbling(source: Source, *, now: datetime) -> Any:
+            if source.slug == "a":
+                raise LookupError("no days")
+            return real(source, now=now)
+
+        monkeypatch.setattr(plain, "days_to_read", stumbling)
+
+        fetch_due(now=NOON, client=patient(attempts=1))
+
+        assert set(Paper.objects.values_list("title", flat=True)) == {"b", "c"}
+        assert Source.objects.get(slug="a").next_fetch_at > NOON
+
+    def test_when_time_is_nearly_over_the_rest_is_left_to_the_next_poke(self, feeds: list[Source]) -> None:
+        ticks = iter([0.0, 1.0, fetch.RUN_SECONDS - fetch.LEAST_SECONDS + 1])
+
+        fetch_due(now=NOON, client=patient(), clock=lambda: next(ticks))
+
+        assert set(Paper.objects.values_list("title", flat=True)) == {"a"}
+        left = Source.objects.filter(slug__in="bc")
+        assert set(left.values_list("next_fetch_at", flat=True)) == {NOON}
+
+        fetch_due(now=NOON + timedelta(minutes=1), client=patient())
+        assert Paper.objects.count() == 3
+
+    def test_those_that_waited_longest_come_first(self, site: WebServer, feeds: list[Source]) -> None:
+        Source.objects.filter(slug="c").update(next_fetch_at=NOON - timedelta(hours=1))
+
+        fetch_due(now=NOON, client=patient())
+
+        assert [asked.path for asked in site.asked] == ["/c", "/a", "/b"]
+
+    def test_a_source_that_is_dead_for_long_is_an_alarm(self, site: WebServer, feeds: list[Source]) -> None:
+        del site.pages["/a"]
+        now = NOON
+        for _attempt in range(6):
+            fetch_due(now=now, client=patient(attempts=1))
+            now = Source.objects.get(slug="a").next_fetch_at
+        fetch_due(now=now, client=patient(attempts=1))
+
+        assert Alarm.objects.raised().filter(source=feeds[0], kind="failing").exists()
+        assert not Alarm.objects.raised().exclude(source=feeds[0]).exists()
 
 
 class TestFirstFill:
