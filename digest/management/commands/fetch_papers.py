@@ -62,7 +62,7 @@ class Command(BaseCommand):
                     problem = str(error)
                 except Exception as error:  # a source that we read wrongly must not cost the others
                     logger.exception("%s, %s", source, day)
-                    problem = f"{type(error).__name__}: {error} (a mistake of Paperboy's; the log has more)"
+                    problem = fetch.mistake(error)
                 else:
                     for name in NUMBERS:
                         totals[name] += getattr(done, name)

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 from django.core.management import CommandError, call_command
 
-from digest.models import Batch, Paper, Sighting
-from tests.servers import HuggingFaceServer, Reply, entry, huggingface_server
+from digest.models import Batch, Paper, Sighting, Source
+from tests.factories import NOON
+from tests.servers import HuggingFaceServer, Reply, WebServer, entry, huggingface_server, web_server
 
 FRIDAY = date(2026, 7, 24)
 
@@ -98,7 +99,7 @@ class TestFetchPapers:
     @pytest.mark.parametrize(
         ("arguments", "says"),
         [
-            (["--source", "nature"], "no source 'nature' that can be fetched. There are: huggingface"),
+            (["--source", "nature"], "no source 'nature' that can be fetched. There are: arxiv, huggingface"),
             (["--date", "24.7.2026"], "Write it as YYYY-MM-DD"),
             (["--days", "0"], "from 1 to 1000"),
         ],
@@ -106,6 +107,67 @@ class TestFetchPapers:
     def test_says_what_is_wrong_with_an_argument(self, arguments: list[str], says: str) -> None:
         with pytest.raises(CommandError, match=says):
             call_command("fetch_papers", *arguments)
+
+
+class TestSeveralSources:
+    FEED = b"""<rss version="2.0"><channel><title>Lab</title>
+        <item><title>On logs</title><link>https://lab.example/logs</link></item>
+        <item><title>On maps</title><link>https://lab.example/maps</link></item></channel></rss>"""
+
+    @pytest.fixture
+    def lab(self, settings: Any) -> Iterator[WebServer]:
+        with web_server() as site:
+            settings.TRUSTED_FEED_HOSTS = [site.host]
+            site.pages["/feed"] = self.FEED
+            Source.objects.create(
+                slug="lab", name="Lab", kind="feed", gives="post", url=f"{site.url}/feed", next_fetch_at=NOON
+            )
+            yield site
+
+    def test_a_feed_is_read_once_whatever_the_days(
+        self, server: HuggingFaceServer, lab: WebServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server.days[FRIDAY] = [entry("2607.00001", day=FRIDAY)]
+
+        report = fetch(capsys, "--date", "2026-07-24", "--days", "3")
+
+        assert len(lab.asked) == 1
+        assert (report["lab"]["declared"], report["lab"]["new"]) == (2, 2)
+        assert report["huggingface"]["new"] == 1
+
+    def test_one_that_fails_hides_none_of_the_others(
+        self, server: HuggingFaceServer, lab: WebServer, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        server.replies = [Reply(status=403, body=b"no")]
+
+        with pytest.raises(SystemExit) as ended:
+            call_command("fetch_papers", "--date", "2026-07-24", "--json")
+
+        report = json.loads(capsys.readouterr().out.splitlines()[-1])["sources"]
+        assert ended.value.code == 1
+        assert report["lab"]["new"] == 2
+        assert "403" in report["huggingface"]["errors"][0]
+
+    def test_nor_does_one_that_is_read_wrongly(
+        self,
+        server: HuggingFaceServer,
+        lab: WebServer,
+        capsys: pytest.CaptureFixture[str],
+        monkeypatch: pytest.MonkeyPatch,
+    ) -> None:
+        def stumble(*_arguments: Any) -> None:
+            raise KeyError("title")
+
+        monkeypatch.setattr("digest.sources.huggingface.parse", stumble)
+        server.days[FRIDAY] = [entry("2607.00001", day=FRIDAY)]
+
+        with pytest.raises(SystemExit) as ended:
+            call_command("fetch_papers", "--date", "2026-07-24", "--json")
+
+        report = json.loads(capsys.readouterr().out.splitlines()[-1])["sources"]
+        assert ended.value.code == 1
+        assert report["lab"]["new"] == 2
+        assert "Paperboy made a mistake" in report["huggingface"]["errors"][0]
 
 
 @pytest.mark.shared_data
