@@ -571,7 +571,7 @@ class TestSize:
 
     def test_the_longest_labels_facts_and_links_stay_within_the_size(self):
         long = "Institute of everything that is known " * 20
-        for number in range(100):
+        for number in range(60):
             listed_paper(
                 title=f"On agents {number} {'and tools ' * 30}",
                 affiliations=[long, long, long],
