@@ -333,8 +333,7 @@ def _fill(
                 retry_at = error.retry_at
                 failed[code] = f"OAI-PMH: {error}"
     if not found:
-        if day < calendar.today(now) or now >= calendar.given_up_at(day):
-            _raise_gap(source, "", day, [*problems, *failed.values()], now=now)
+        _raise_gap(source, "", day, [*problems, *failed.values()], now=now)
         raise SourceError(" ".join(dict.fromkeys([*problems, *failed.values()])), retry_at=retry_at)
     parsed = _unlisted_before(source, _merged(list(found.values())), day)
     for code, problem in failed.items():
@@ -383,8 +382,8 @@ def _unlisted_before(source: Source, parsed: Parsed, day: date) -> Parsed:
 
 
 def _raise_gap(source: Source, category: str, day: date, problems: Iterable[str], *, now: datetime) -> None:
-    if not calendar.is_expected(day):
-        return
+    if not calendar.is_expected(day) or now < calendar.given_up_at(day):
+        return  # nothing is missing, or today's list may still come
     name = f"{source.name} {category}".rstrip()
     alarms.raise_(
         _key(Alarm.Kind.GAP, source, day, category=category),
