@@ -3,7 +3,7 @@
 Made from what is stored whenever somebody asks: a handful of queries, whatever the number of papers.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
@@ -27,7 +27,8 @@ class Order(StrEnum):
 class Ranked:
     """One paper and its place, from 1. Votes are those of its newest reading, None where nobody counts.
 
-    `gained` are votes of the period, where at least two readings tell.
+    `gained` are the votes of the period, of a paper that was listed before it, where readings tell. Of one
+    that is new there is nothing to tell: it gained what it has.
     """
 
     paper: Paper
@@ -70,7 +71,7 @@ def of_period(
     """The papers listed under a day of the period, each once; posts, threads and news left out.
 
     Every paper has the same chance, on whichever day of the period it was listed: age plays no part but for
-    papers that were listed before. `start` and `limit` choose a stretch of the ranking. Five queries.
+    papers that were listed before. `start` and `limit` choose a stretch of the ranking. Four queries.
     """
     known = {row.pk: row for row in _known(first, last)}
     since, until = _midnight(first), _midnight(last + timedelta(days=1))
@@ -95,18 +96,14 @@ def of_period(
     if order == Order.VOTES:  # stable: equal votes stay in the order of the score
         placed.sort(key=lambda one: -1 if one[1] is None else one[1], reverse=True)
     shown = placed[start : None if limit is None else start + limit]
-    return Ranking(total=len(placed), ranked=_ranked(shown, start, since, until))
-
-
-def _ranked(
-    shown: Sequence[tuple[int, int | None, float]], start: int, since: datetime, until: datetime
-) -> tuple[Ranked, ...]:
     papers = Paper.objects.in_bulk([pk for pk, _votes, _score in shown])
-    gained = gains(papers, since=since, until=until)
-    return tuple(
-        Ranked(papers[pk], score, gained.get(pk), votes, place)
-        for place, (pk, votes, score) in enumerate(shown, start + 1)
-        if pk in papers
+    return Ranking(
+        total=len(placed),
+        ranked=tuple(
+            Ranked(papers[pk], score, gained.get(pk), votes, place)
+            for place, (pk, votes, score) in enumerate(shown, start + 1)
+            if pk in papers
+        ),
     )
 
 
@@ -186,7 +183,6 @@ _GAINS = """
 
 # --- late bloomers ------------------------------------------------------------------------------------------
 
-_RISING_FOR = timedelta(days=2)
 _LEAST_GAIN = 5
 # Readings of a list this long after its day fill a gap; they count as made when the day was over.
 _FILLED_AFTER_DAYS = 15
@@ -194,7 +190,7 @@ _FILLED_AFTER_DAYS = 15
 
 @dataclass(frozen=True)
 class Bloomer:
-    """A paper that was quiet on its first day and rises now. `gained` are the votes of the last two days.
+    """A paper that was quiet on its first day and rises now; `gained` is what it rose by.
 
     The first and the last reading of the span, with the days for which their numbers stand.
     """
@@ -207,12 +203,12 @@ class Bloomer:
     gained: int
 
 
-def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Bloomer]:
+def late_bloomers(day: date, *, span_days: int = 14, rising_days: int = 2, limit: int = 3) -> list[Bloomer]:
     """Papers first listed in the span that ends with `day`, of which few took notice then and many do now.
 
     Quiet: not above the middle of the votes that its first day's papers had when they were first read.
-    Rising: 5 votes or more within the two days that end with the day after `day`, and no fewer than it had on
-    its first day. The most votes gained first, ties by row. Three queries.
+    Rising: 5 votes or more within the `rising_days` that end with the day after `day`, and no fewer than it
+    had on its first day. The most votes gained first, ties by row. Three queries.
     """
     until = _midnight(day + timedelta(days=2))
     with connection.cursor() as cursor:
@@ -221,7 +217,7 @@ def late_bloomers(day: date, *, span_days: int = 14, limit: int = 3) -> list[Blo
             {
                 "first": day - timedelta(days=span_days - 1),
                 "day": day,
-                "since": until - _RISING_FOR,
+                "since": until - timedelta(days=rising_days),
                 "until": until,
                 "filled": f"{_FILLED_AFTER_DAYS} days",
                 "least": _LEAST_GAIN,

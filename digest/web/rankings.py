@@ -23,6 +23,8 @@ from digest.web import present
 PAGE = 50
 STORIES = 10  # of a page in the order of trending; the rest are briefs
 CATEGORIES = 12
+# How many days back a late bloomer's first day may lie; it has to rise within the period.
+BLOOM = {"week": 21, "month": 45}
 # Papers were listed from this year on; and far ahead there is no next week.
 FIRST_YEAR, LAST_YEAR = 1970, 2999
 
@@ -179,6 +181,7 @@ def _about(period: Period, now: datetime) -> dict[str, Any]:
     _before, after = days.neighbours(period.last)
     listed = days.last_days(until=period.last, limit=31)
     own = [one for one in listed if one.date >= period.first]
+    length = (period.last - period.first).days + 1
     most = max((one.papers for one in own), default=0)
     read_at = Batch.objects.filter(listing_day__range=(period.first, period.last)).aggregate(
         newest=Max("fetched_at")
@@ -200,7 +203,9 @@ def _about(period: Period, now: datetime) -> dict[str, Any]:
         "is_over": period.last < now.date(),
         "votes_as_of": present.as_of(read_at, now) if read_at else "",
         "categories": _categories_of(period),
-        "bloomers": rankings.late_bloomers(own[-1].date) if own else [],
+        "bloomers": rankings.late_bloomers(own[-1].date, span_days=BLOOM[period.kind], rising_days=length)
+        if own
+        else [],
     }
 
 
