@@ -1,10 +1,19 @@
 import json
+import re
 from datetime import timedelta
 
 import pytest
 
-from digest.models import Batch, Paper
-from tests.factories import DAY, NOON, BatchFactory, PaperFactory, SightingFactory, listed_paper
+from digest.models import Batch, Mention, Paper, Sighting, Source
+from tests.factories import (
+    DAY,
+    NOON,
+    BatchFactory,
+    PaperFactory,
+    SightingFactory,
+    SourceFactory,
+    listed_paper,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -202,88 +211,248 @@ class TestOddPapers:
         assert "comment" not in page
 
 
-class TestPaper:
-    def test_tells_everything_known(self, client):
-        paper = PaperFactory(
-            arxiv_id="2608.00042",
-            title="On agents",
-            abstract="We study autonomous agents. They act.",
-            organization="The Lab",
-            summary="Machine words.",
-            summary_source="Hugging Face",
-            project_url="https://project.example/",
-            votes=54,
-            published_at=NOON - timedelta(days=7),
-        )
+class TestEverySource:
+    """A day with arXiv, posts and revisions beside Hugging Face's list."""
+
+    def arxiv(self, category: str = "cs.CL", **values: object) -> Batch:
+        source = Source.objects.get(slug="arxiv")
+        return Batch.objects.get_or_create(
+            source=source, category=category, listing_day=DAY, defaults={"fetched_at": NOON} | values
+        )[0]
+
+    def announced(self, announce_type: str, *, version: int = 1, **values: object) -> Paper:
+        paper = PaperFactory(**{"votes": None, "comments": None, "primary_category": "cs.CL"} | values)
         SightingFactory(
-            paper=paper, listing_day=DAY - timedelta(days=6), votes=2, seen_at=NOON - timedelta(days=6)
+            paper=paper,
+            batch=self.arxiv(),
+            announce_type=announce_type,
+            version=version,
+            is_listing=announce_type in ("new", "cross"),
         )
+        return paper
+
+    def posted(self, *, kind: str = "post", name: str = "A lab", **values: object) -> Paper:
+        number = Paper.objects.count()
+        url = f"https://lab.example/{number}"
+        source = SourceFactory(slug=name.lower().replace(" ", "-"), name=name, kind="feed", gives=kind)
+        given = {"arxiv_id": None, "key": f"url:{url}", "url": url, "kind": kind, "votes": None}
+        paper = PaperFactory(**given | {"comments": None, "published_at": NOON} | values)
+        SightingFactory(paper=paper, batch=BatchFactory(source=source), url=url)
+        return paper
+
+    def test_papers_are_labelled_as_what_they_were_announced(self, client):
+        self.announced("new", title="Fresh", abstract="", votes=40)
+        self.announced("cross", title="From next door", votes=30)
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert 'Fresh</a> <span class="label label--new">New</span>' in page
+        assert 'From next door</a> <span class="label">Cross-listed</span>' in page
+
+    def test_in_long_lists_new_is_said_in_words(self, client):
+        for _ in range(4):
+            self.announced("new")
+
+        page = text_of(client.get("/papers/2026-08-20/?length=titles"))
+
+        assert "label--new" not in page
+        assert page.count('<span class="muted">new in cs.CL</span>') == 4
+
+    def test_of_two_announcements_the_weightier_is_told(self, client):
+        paper = self.announced("cross", votes=40)
+        SightingFactory(paper=paper, batch=self.arxiv("cs.AI"), announce_type="new", seen_at=NOON)
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert "label--new" in page
+        assert '<span class="label">Cross-listed' not in page
+
+    def test_revisions_stand_apart_and_do_not_count_as_listed(self, client):
+        listed_paper(title="Listed")
+        self.announced("replace", version=3, title="Revised")
+        self.announced("replace-cross", version=2, title="Revised elsewhere")
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert "1 paper, by votes." in page
+        assert "2 older papers were revised." in page
+        assert (
+            page.index("Listed</a>") < page.index('<h2 id="updates">Updated</h2>') < page.index("Revised</a>")
+        )
+        assert '<span class="label">Updated to v3</span>' in page
+
+    def test_a_paper_that_is_listed_and_revised_at_once_is_listed(self, client):
+        paper = listed_paper(title="Both")
         SightingFactory(
-            paper=paper, listing_day=DAY, votes=54, url="https://huggingface.co/papers/2608.00042"
+            paper=paper,
+            batch=self.arxiv(),
+            announce_type="replace",
+            version=2,
+            is_listing=False,
+            seen_at=NOON,
         )
 
-        page = text_of(client.get("/paper/2608.00042/"))
+        page = text_of(client.get("/papers/2026-08-20/"))
 
-        assert 'href="https://arxiv.org/abs/2608.00042"' in page
-        assert 'href="https://arxiv.org/pdf/2608.00042"' in page
-        assert 'href="https://huggingface.co/papers/2608.00042"' in page
-        assert 'href="https://project.example/"' in page
-        assert "Written by a machine (Hugging Face)" in page
-        assert "<b>First listed</b> by Hugging Face Daily Papers: 2 votes" in page
-        assert "<b>Listed again</b> by Hugging Face Daily Papers: 54 votes" in page
-        assert "Votes: 2 on 14 Aug, 54 on 20 Aug" in page
-        assert "@misc{lovelace2026agents," in page
-        assert '<a href="/topics/agents/">Agents</a>' in page
-        assert "<mark>autonomous agents</mark>" in page
+        assert page.count("Both</a>") == 1
+        assert 'id="updates"' not in page
 
-    def test_says_whose_words_the_sample_s_are(self, client):
-        paper = PaperFactory(arxiv_id="2608.00042", summary="Ours.", abstract="Also ours.", keywords=["me"])
-        SightingFactory(paper=paper, listing_day=DAY, batch=BatchFactory(is_sample=True))
+    def test_a_day_of_revisions_alone_is_not_empty(self, client):
+        self.announced("replace", version=2, title="Revised")
 
-        page = text_of(client.get("/paper/2608.00042/"))
+        page = text_of(client.get("/papers/2026-08-20/"))
 
-        assert "Summary and abstract in our own words: sample data." in page
-        assert "machine" not in page
+        assert "Revised</a>" in page
+        assert "No papers were listed on this day." in page
 
-    def test_draws_no_line_through_a_single_reading(self, client):
-        paper = listed_paper()
+    def test_posts_name_their_source_and_age(self, client, freezer_now):
+        self.posted(title="What we learned", name="A lab")
+        self.posted(title="Which one is best?", kind="forum", name="The forum")
 
-        assert 'class="join"' not in text_of(client.get(f"/paper/{paper.public_id}/"))
+        page = text_of(client.get("/papers/2026-08-20/"))
 
-    def test_leads_from_a_version_and_from_a_merged_paper_to_the_one_page(self, client):
-        paper = listed_paper(arxiv_id="2608.00042")
-        merged = PaperFactory(arxiv_id=None, key="url:https://x.example/", canonical=paper)
+        assert "2 posts and no paper." in page
+        assert 'What we learned</a> <span class="label label--kind">Post</span>' in page
+        assert 'Which one is best?</a> <span class="label label--kind">Forum</span>' in page
+        assert (
+            "<b>A lab</b>, Ada Lovelace, Émilie du Châtelet, "
+            '<time datetime="2026-08-20T12:00:00+00:00" title="Thursday 20 August 2026, 12:00 UTC">'
+            "22 hours ago</time>" in page
+        )
+        assert 'href="https://lab.example/0">lab.example</a>' in page
 
-        assert client.get("/paper/2608.00042v3/")["Location"] == "/paper/2608.00042/"
-        assert client.get(f"/paper/p{merged.pk}/")["Location"] == "/paper/2608.00042/"
+    def test_posts_that_discuss_a_paper_are_counted_there(self, client):
+        paper = listed_paper(votes=40)
+        for _ in range(2):
+            post = self.posted()
+            source = post.sightings.get().source
+            Mention.objects.create(post=post, key=paper.key, paper=paper, source=source, seen_at=NOON)
 
-    @pytest.mark.parametrize(
-        "public_id", ["2608.99999", "p0", "p99999999999999999999", "%00", "x/../y", "v1", "p"]
-    )
-    def test_finds_nothing_for_an_unknown_one(self, client, public_id):
-        assert client.get(f"/paper/{public_id}/").status_code == 404
+        page = text_of(client.get("/papers/2026-08-20/"))
 
-    def test_says_that_a_paper_was_withdrawn(self, client):
-        paper = PaperFactory(withdrawn_at=NOON)
+        assert f'<a href="/paper/{paper.public_id}/#discussed">Discussed in 2 posts</a>' in page
 
-        assert "<b>Withdrawn.</b>" in text_of(client.get(f"/paper/{paper.public_id}/"))
+    def test_lists_of_one_source_are_told_together_and_each_in_a_table(self, client):
+        listed_paper()
+        self.arxiv("cs.AI", declared=600, settled_at=NOON)
+        self.arxiv("cs.CL", declared=684, rejected=1, new=600, cross=77, settled_at=NOON)
 
-    def test_asks_few_questions(self, client, django_assert_max_num_queries):
-        paper = listed_paper()
+        page = text_of(client.get("/papers/2026-08-20/"))
 
-        with django_assert_max_num_queries(8):
-            client.get(f"/paper/{paper.public_id}/")
+        assert "<b>Not complete.</b> arXiv: 1,283 of 1,284 read in 2 categories" in page
+        assert "All 3 lists that were scanned" in page
+        assert '<th scope="row">arXiv cs.CL</th><td>684</td><td>600</td><td>77</td>' in page
+
+    def test_many_feeds_share_a_line(self, client):
+        for number in range(5):
+            self.posted(name=f"Lab {number}")
+        Batch.objects.update(declared=1, settled_at=NOON)
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert "<b>Complete.</b> 5 feeds: 5 of 5 read" in page
+        assert "<b>Complete.</b> Lab 1" not in page
+
+    def test_what_is_missing_is_said(self, client):
+        listed_paper()
+        Source.objects.filter(slug="arxiv").update(enabled=True, categories=["cs.CL"])
+        source = Source.objects.get(slug="arxiv")
+        Batch.objects.create(
+            source=source, category="cs.CL", listing_day=DAY - timedelta(days=1), fetched_at=NOON
+        )
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert "<b>Not read.</b> arXiv has not answered for this day" in page
+        assert "Not read: arXiv." in page
 
 
-class TestBibtex:
-    def test_escapes_what_latex_would_take_for_itself(self, client):
-        paper = PaperFactory(title="100% of $x$ & {y}_z", authors=["José Ñandú"])
+@pytest.fixture
+def freezer_now(monkeypatch):
+    """The pages' clock: the morning after DAY."""
+    monkeypatch.setattr("digest.web.archive.timezone.now", lambda: NOON + timedelta(hours=22))
 
-        page = text_of(client.get(f"/paper/{paper.public_id}/"))
 
-        assert r"100\% of \$x\$ &amp; \{y\}\_z".replace("&amp;", r"\&amp;") in page
-        assert "Ñandú, José" in page
-        assert "@misc{nandu2026100," in page
+class TestLongDays:
+    @pytest.fixture
+    def long_day(self) -> list[Paper]:
+        """230 papers of arXiv, of which 30 have votes and code."""
+        batch = BatchFactory()
+        papers = Paper.objects.bulk_create(
+            PaperFactory.build(
+                title=f"Paper {number:03}",
+                votes=100 - number if number < 30 else None,
+                code_url="https://code.example/" if number < 30 else "",
+                primary_category="cs.CV" if number % 2 else "cs.CL",
+                categories=["cs.CV" if number % 2 else "cs.CL", "math.IT"],
+            )
+            for number in range(230)
+        )
+        Sighting.objects.bulk_create(
+            Sighting(paper=paper, source=batch.source, batch=batch, listing_day=DAY, seen_at=NOON)
+            for paper in papers
+        )
+        return papers
+
+    def titles(self, page: str) -> list[str]:
+        return re.findall(r">(Paper \d{3})</a>", page)
+
+    def test_show_a_hundred_at_a_time_each_once(self, client, long_day):
+        pages = [text_of(client.get(f"/papers/2026-08-20/?page={number}")) for number in (1, 2, 3)]
+        shown = [self.titles(page) for page in pages]
+
+        assert [len(titles) for titles in shown] == [100, 100, 30]
+        assert len({title for titles in shown for title in titles}) == 230
+        assert shown[0][0] == "Paper 000"
+        assert "101 to 200 of 230" in pages[1]
+        assert 'href="?page=3" rel="next"' in pages[1]
+        assert 'rel="next">Further' not in pages[2]
+
+    def test_only_the_first_page_has_a_lead(self, client, long_day):
+        Paper.objects.filter(pk=long_day[0].pk).update(votes=500)
+
+        assert "paper--lead" in text_of(client.get("/papers/2026-08-20/"))
+        assert "paper--lead" not in text_of(client.get("/papers/2026-08-20/?page=2"))
+
+    @pytest.mark.parametrize("page", ["0", "-1", "99", "x", "1e3", "9" * 400, "²"])
+    def test_a_page_that_is_not_there_is_one_that_is(self, client, long_day, page):
+        assert self.titles(text_of(client.get("/papers/2026-08-20/", {"page": page})))
+
+    def test_a_category_has_its_own_list_cross_lists_and_aliases_included(self, client, long_day):
+        front = text_of(client.get("/papers/2026-08-20/"))
+        page = text_of(client.get("/papers/2026-08-20/?category=cs.CV&length=titles"))
+
+        assert (
+            'href="?category=cs.CV">Computer Vision and Pattern Recognition <small>cs.CV</small></a>' in front
+        )
+        assert "115 of 230 papers" in page
+        assert len(self.titles(page)) == 100
+        assert 'href="?length=titles&amp;category=cs.CV&amp;page=2"' in page
+        assert "230 of 230" in text_of(client.get("/papers/2026-08-20/?category=cs.IT"))
+
+    @pytest.mark.parametrize("query", ["category=cs.XX", "category=%00", "show=nothing", "length=x&show=%00"])
+    def test_what_nobody_offers_is_left_out(self, client, long_day, query):
+        assert len(self.titles(text_of(client.get(f"/papers/2026-08-20/?{query}")))) == 100
+
+    def test_a_list_that_is_empty_says_so(self, client, long_day):
+        assert "No paper of this day is in cs.RO." in text_of(
+            client.get("/papers/2026-08-20/?category=cs.RO")
+        )
+        assert "This list is empty." in text_of(client.get("/papers/2026-08-20/?show=posts"))
+
+    def test_stay_light_whatever_the_abstracts_hold(self, client, long_day):
+        Paper.objects.update(abstract="word " * 800)
+
+        for query in ("", "?length=abstract", "?page=2", "?category=cs.CV", "?show=code"):
+            assert len(client.get(f"/papers/2026-08-20/{query}").content) < 300_000, query
+
+    def test_ask_no_more_of_the_database_than_short_ones(
+        self, client, long_day, django_assert_max_num_queries
+    ):
+        client.get("/papers/2026-08-20/")
+
+        with django_assert_max_num_queries(28):
+            client.get("/papers/2026-08-20/")
 
 
 def test_counts_are_json(client):

@@ -9,28 +9,62 @@ from django.contrib.staticfiles import finders
 from django.template.loader import render_to_string
 from django.test import Client, RequestFactory
 
-from digest.models import Batch
-from tests.factories import listed_paper
+from digest.models import AiText, Batch, Mention
+from tests.factories import NOON, PaperFactory, SightingFactory, listed_paper
 
 pytestmark = pytest.mark.django_db
 
 PAGES = [
     "/papers/",
     "/papers/2026-08-20/",
+    "/papers/2026-08-20/?length=abstract",
+    "/papers/2026-08-20/?show=updated",
+    "/papers/2026-08-20/?show=posts",
     "/paper/2608.00042/",
+    "/paper/2607.00043/",
+    "/paper/p999001/",
     "/topics/",
     "/topics/agents/",
     "/preview/?topic=agents",
     "/filters/",
     "/no-such-page/",
 ]
+FIRST_ROW = 999_001  # of the post, so that its address is known
 EVERY_PAGE = pytest.mark.parametrize("address", PAGES)
 VOID = {"meta", "link", "input", "br", "img", "rect", "path", "circle"}
 
 
 @pytest.fixture(autouse=True)
 def _a_paper():
-    listed_paper(arxiv_id="2608.00042", title="Agents", code_url="https://code.example/", votes=40)
+    """A paper that fills every section of its page, a post that discusses it, and a revision."""
+    paper = listed_paper(
+        arxiv_id="2608.00042",
+        title="Agents",
+        code_url="https://code.example/",
+        votes=40,
+        version=2,
+        affiliations=[f"Institute {number}" for number in range(20)],
+        authors=[f"Author {number}" for number in range(50)],
+        primary_category="cs.CL",
+        categories=["cs.CL", "cs.AI"],
+        comment="Accepted.",
+        citations=3,
+    )
+    url = "https://lab.example/post"
+    post = listed_paper(
+        arxiv_id=None, key=f"url:{url}", url=url, kind="post", votes=None, published_at=NOON, pk=FIRST_ROW
+    )
+    Mention.objects.create(
+        post=post, key=paper.key, paper=paper, source=post.sightings.get().source, seen_at=NOON
+    )
+    PaperFactory(arxiv_id=None, key="doi:10.1/x", doi="10.1/x", canonical=paper)
+    for kind in ("title", "abstract"):
+        AiText.objects.create(paper=paper, language="zh-hans", kind=kind, text="智能体", due_at=NOON)
+    AiText.objects.create(paper=paper, language="en", kind="summary", text="They act.", due_at=NOON)
+    revised = PaperFactory(arxiv_id="2607.00044")
+    SightingFactory(paper=revised, announce_type="replace", version=3, is_listing=False)
+    gone = PaperFactory(arxiv_id="2607.00043", withdrawn_at=NOON, withdrawal="An error.")
+    SightingFactory(paper=gone, announce_type="replace", version=2, is_listing=False)
 
 
 class Markup(HTMLParser):

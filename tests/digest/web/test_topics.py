@@ -2,10 +2,19 @@ from datetime import timedelta
 
 import pytest
 
+from digest.models import Batch, Source
 from digest.web.filters import EXAMPLES
 from subscriptions.filters import parse
 from subscriptions.models import Topic
-from tests.factories import DAY, NOON, PaperFactory, SightingFactory, listed_paper
+from tests.factories import (
+    DAY,
+    NOON,
+    BatchFactory,
+    PaperFactory,
+    SightingFactory,
+    SourceFactory,
+    listed_paper,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +69,58 @@ class TestTopic:
         SightingFactory(paper=paper, listing_day=DAY - timedelta(days=1), seen_at=NOON - timedelta(days=1))
 
         assert client.get("/topics/agents/").content.decode().count("Agents again</a>") == 1
+
+    def test_comes_in_pages_of_a_hundred(self, client):
+        for number in range(103):
+            listed_paper(DAY if number < 60 else DAY - timedelta(days=1), title=f"Agents {number:03}")
+
+        first, second = (client.get(f"/topics/agents/?page={n}").content.decode() for n in (1, 2))
+
+        assert first.count('class="paper__title"') == 100
+        assert second.count('class="paper__title"') == 3
+        assert "60 of 60 papers" in first
+        assert "43 of 43 papers" in first
+        assert "43 of 43 papers" in second
+        assert "101 to 103 of 103" in second
+
+    @pytest.mark.parametrize("page", ["0", "99", "x", "²", "9" * 300])
+    def test_has_no_page_that_is_not_there(self, client, page):
+        listed_paper(title="Agents")
+
+        assert "Agents</a>" in client.get("/topics/agents/", {"page": page}).content.decode()
+
+    def test_shows_revisions_of_the_newest_day_apart(self, client):
+        listed_paper(title="Agents listed")
+        source = Source.objects.get(slug="arxiv")
+        batch = Batch.objects.create(source=source, category="cs.AI", listing_day=DAY, fetched_at=NOON)
+        for title in ("Agents revised", "Weather revised"):
+            paper = PaperFactory(title=title, abstract="")
+            SightingFactory(paper=paper, batch=batch, announce_type="replace", version=2, is_listing=False)
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert page.index("Agents listed</a>") < page.index('id="updates"') < page.index("Agents revised</a>")
+        assert "Updated to v2" in page
+        assert "Weather revised" not in page
+
+    def test_posts_are_told_with_source_and_age(self, client):
+        source = SourceFactory(slug="lab", name="A lab", kind="feed", gives="post")
+        post = PaperFactory(
+            arxiv_id=None,
+            key="url:https://lab.example/1",
+            url="https://lab.example/1",
+            kind="post",
+            title="Agents at work",
+            votes=None,
+            published_at=NOON,
+        )
+        SightingFactory(paper=post, batch=BatchFactory(source=source))
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert 'Agents at work</a> <span class="label label--kind">Post</span>' in page
+        assert "<b>A lab</b>" in page
+        assert 'title="Thursday 20 August 2026, 12:00 UTC"' in page
 
     @pytest.mark.parametrize("slug", ["nothing-here", "AGENTS"])
     def test_finds_nothing_for_an_unknown_one(self, client, slug):
