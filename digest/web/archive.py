@@ -1,7 +1,7 @@
 """The public archive: each day's list, a hundred papers at a time however long it is."""
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from http import HTTPStatus
@@ -15,9 +15,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import conditional_page, require_safe
 
 from digest.matching import recent
+from digest.matching.recent import Recent
 from digest.models import Paper
 from digest.papers import categories, days, rankings
 from digest.web import present, scanned
+from digest.web.rankings import month_of, week_of
 from digest.web.seen import revised_on
 from subscriptions.models import Topic
 
@@ -151,12 +153,16 @@ def _day_page(request: HttpRequest, day: date) -> HttpResponse:
         "is_over": day < now.date(),
         **_about(day, now),
     }
+    # Indexing a night's thousand papers takes seconds. Who comes first has the list without its topics.
+    papers_at_hand = recent.at_hand(now=now)
+    context["topics"] = _topics_of_day(papers_at_hand, day) if papers_at_hand else []
     status = HTTPStatus.OK if listed or context["scanned"] else HTTPStatus.NOT_FOUND
-    return render(request, "web/day.html", context, status=status)
+    response = render(request, "web/day.html", context, status=status)
+    return response if papers_at_hand else _afterwards(response, lambda: recent.current(now=now))
 
 
 def _about(day: date, now: datetime) -> dict[str, Any]:
-    """What stands around the list: the days beside it, what was scanned, topics, late bloomers."""
+    """What stands around the list: the days beside it, what was scanned, late bloomers."""
     before, after = days.neighbours(day)
     last_days = days.last_days(until=max(day, _window_end(day)))
     readings, account = days.readings(day), days.accounts(day)
@@ -171,7 +177,8 @@ def _about(day: date, now: datetime) -> dict[str, Any]:
         "ordinary": days.ordinary(last_days),
         "bars": _bars(last_days, day),
         "bloomers": rankings.late_bloomers(day),
-        "topics": _topics_of_day(day, now),
+        "week": week_of(day),
+        "month": month_of(day),
     }
 
 
@@ -260,9 +267,8 @@ def _bars(last_days: list[days.Day], current: date) -> list[dict[str, Any]]:
     ]
 
 
-def _topics_of_day(day: date, now: datetime) -> list[present.TopicCount]:
+def _topics_of_day(papers: Recent, day: date) -> list[present.TopicCount]:
     """The catalogue's topics by papers on this day, the most first; nothing for a day that is not recent."""
-    papers = recent.current(now=now)
     if day not in papers.days:
         return []
     counts = [
@@ -270,3 +276,17 @@ def _topics_of_day(day: date, now: datetime) -> list[present.TopicCount]:
     ]
     found = sorted(((topic, n) for topic, n in counts if n), key=lambda one: (-one[1], one[0].position))
     return present.topic_counts(found[:TOPICS_OF_A_DAY])
+
+
+def _afterwards(response: HttpResponse, do: Callable[[], object]) -> HttpResponse:
+    """The response, after which (the reader has it by then) something is done in the same thread."""
+    close = response.close
+
+    def do_and_close() -> None:
+        try:
+            do()
+        finally:
+            close()
+
+    response.close = do_and_close  # type: ignore[method-assign]
+    return response

@@ -133,6 +133,14 @@ class TestPage:
         month = text_of(client.get(MONTH))
         assert '<a class="btn btn--plain" href="/papers/month/2026-07/" rel="prev">July</a>' in month
 
+    def test_a_day_leads_to_its_week_and_month(self, client):
+        listed_paper()
+
+        page = text_of(client.get("/papers/2026-08-20/"))
+
+        assert f'href="{WEEK}"' in page
+        assert f'href="{MONTH}"' in page
+
     def test_has_fifty_on_a_page(self, client):
         for number in range(60):
             listed_paper(title=f"Paper {number:02}", votes=100 - number, comments=0)
