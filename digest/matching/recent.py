@@ -214,6 +214,13 @@ def current(*, now: datetime) -> Recent:
     return kept.recent
 
 
+def at_hand(*, now: datetime) -> Recent | None:
+    """As `current`, if this process has it; None where it would have to be made, which can take seconds."""
+    kept = _kept
+    is_current = kept is not None and timedelta(0) <= now - kept.made_at < _KEEP
+    return kept.recent if kept and is_current and kept.version == _version() else None
+
+
 def matching_topics(
     paper: Paper, topics: Iterable[Topic], sources: Iterable[str] = ()
 ) -> list[tuple[Topic, list[Reason]]]:

@@ -4,7 +4,9 @@ from datetime import timedelta
 
 import pytest
 
+from digest.matching import recent
 from digest.models import Batch, Mention, Paper, Sighting, Source
+from digest.papers import days
 from tests.factories import (
     DAY,
     NOON,
@@ -130,6 +132,21 @@ class TestDay:
         assert "52 votes" in page
         assert "2 on 14 Aug, 54 on 20 Aug" in page
 
+    def test_who_comes_first_does_not_wait_for_the_index_of_topics(self, client, monkeypatch):
+        listed_paper(title="Agents")
+        order = []
+        current = recent.current
+        monkeypatch.setattr(recent, "current", lambda **given: order.append("made") or current(**given))
+        about = days.neighbours
+        monkeypatch.setattr(days, "neighbours", lambda day: order.append("shown") or about(day))
+
+        first = text_of(client.get("/papers/2026-08-20/"))
+        second = text_of(client.get("/papers/2026-08-20/"))
+
+        assert order == ["shown", "made", "shown"]
+        assert "Topics of the day" not in first
+        assert '<a href="/topics/agents/">Agents</a>' in second
+
     def test_asks_the_database_the_same_few_questions_for_many_papers(
         self, client, django_assert_max_num_queries
     ):
@@ -142,6 +159,7 @@ class TestDay:
 
     def test_answers_not_modified_to_a_browser_that_has_the_page(self, client):
         listed_paper()
+        client.get("/papers/2026-08-20/")  # builds the index
         first = client.get("/papers/2026-08-20/")
 
         second = client.get("/papers/2026-08-20/", headers={"If-None-Match": first["ETag"]})
