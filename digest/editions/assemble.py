@@ -120,7 +120,7 @@ class Assembler:
             shells = self._edition.shells.filter(language=language, length=length)
             shell = shells.first()
             if shell is None:
-                cards.build(self._edition, languages_lengths=[key])
+                cards.build(self._edition, languages_lengths=[key], paper_ids=())
                 shell = shells.get()
             self._looks[key] = _Look.of(shell)
         return self._looks[key]
@@ -283,7 +283,7 @@ class _Look:
         new = paper_ids - self.titles.keys()
         if new and new - self._load(new):
             look = (self.shell.language, self.shell.length)
-            cards.build(self.shell.edition, languages_lengths=[look])
+            cards.build(self.shell.edition, languages_lengths=[look], paper_ids=new)
             if gone := new - self._load(new):
                 raise LookupError(f"{self.shell.edition} holds no paper {min(gone)}, but a digest names it.")
 

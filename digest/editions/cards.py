@@ -8,7 +8,7 @@ joins them.
 
 import re
 import secrets
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from itertools import islice
@@ -55,8 +55,13 @@ SLOTS = (
 )
 
 
-def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> None:
-    """Make the cards and the shells of an edition that are still missing.
+def build(
+    edition: Edition,
+    *,
+    languages_lengths: Iterable[tuple[str, str]],
+    paper_ids: Collection[int] | None = None,
+) -> None:
+    """Make the cards and the shells of an edition that are still missing; of these papers, or of all.
 
     Safe to repeat and to run beside itself: rows once written are never changed.
     """
@@ -68,14 +73,15 @@ def build(edition: Edition, *, languages_lengths: Iterable[tuple[str, str]]) -> 
         missing = [
             row
             for row in members
-            if any((row.paper_id, form) not in stored for form in FORMS[_length(length)])
+            if (paper_ids is None or row.paper_id in paper_ids)
+            and any((row.paper_id, form) not in stored for form in FORMS[_length(length)])
         ]
         shell_exists = edition.shells.filter(language=language, length=length).exists()
         if not missing and shell_exists:
             continue
         if record is None:
             record = account.Record.of(edition)
-            told = faces.told(row.paper for row in members)
+            told = faces.told(row.paper for row in members if paper_ids is None or row.paper_id in paper_ids)
         texts = ai.texts_of([row.paper_id for row in missing], language)
         with translation.override(language):
             completeness = account.completeness(record)

@@ -52,20 +52,39 @@ def compose(edition: Edition, *, now: datetime, at_once: bool = False) -> int:
     """
     started = time.monotonic()
     readers = _without_row(edition, now=now, at_once=at_once)
-    looks = sorted(set(readers.order_by().values_list("language", "length")))
-    if not looks:
-        return 0
-    cards.build(edition, languages_lengths=looks)
     material = Material.of(edition)
+    looks = _Looks(edition)
     added, last = 0, 0
     while batch := list(readers.filter(pk__gt=last).order_by("pk")[:RANGE]):
         last = batch[-1].pk
-        added += _compose_range(material, batch, now=now, at_once=at_once)
+        rows, made = _compose_range(material, batch, now=now, at_once=at_once)
+        added += rows
+        looks.make(made)
+    if not added:
+        return 0
     Edition.objects.filter(pk=edition.pk).update(
         composed_at=now,
         seconds={**edition.seconds, "match": material.seconds, "compose": time.monotonic() - started},
     )
     return added
+
+
+class _Looks:
+    """Makes the cards that digests hold, and no others: a day may have a thousand papers, of which some are
+    found. A worker that is faster makes what it needs by itself."""
+
+    def __init__(self, edition: Edition) -> None:
+        self._edition = edition
+        self._made: dict[tuple[str, str], set[int]] = defaultdict(set)
+
+    def make(self, made: Iterable[Digest]) -> None:
+        needed: dict[tuple[str, str], set[int]] = defaultdict(set)
+        for digest in made:
+            needed[digest.language, digest.length].update(digests.papers_of(digest))
+        for look, paper_ids in sorted(needed.items()):
+            if new := paper_ids - self._made[look]:
+                cards.build(self._edition, languages_lengths=[look], paper_ids=new)
+                self._made[look] |= new
 
 
 def _without_row(edition: Edition, *, now: datetime, at_once: bool) -> QuerySet[Subscriber]:
@@ -184,7 +203,10 @@ def documents_of(paper_ids: Sequence[int]) -> list[Document]:
 # --- a range of readers ---------------------------------------------------------------------------
 
 
-def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: datetime, at_once: bool) -> int:
+def _compose_range(
+    material: Material, readers: Sequence[Subscriber], *, now: datetime, at_once: bool
+) -> tuple[int, Collection[Digest]]:
+    """How many rows were added, and the digests among them."""
     edition = material.edition
     ids = [reader.pk for reader in readers]
     topics = topics_of(ids)
@@ -234,7 +256,7 @@ def _compose_range(material: Material, readers: Sequence[Subscriber], *, now: da
         made = {pk: digest for pk, digest in made.items() if pk in added}
         _fold(edition, earlier, made)
         digests.add(made.values(), day=edition.date)
-    return len(added)
+    return len(added), made.values()
 
 
 def topics_of(subscriber_ids: Sequence[int]) -> dict[int, list[SubscribedTopic]]:
@@ -501,4 +523,3 @@ def _fold(edition: Edition, undelivered: Undelivered, made: dict[int, Digest]) -
         ),
         ignore_conflicts=True,
     )
-    cards.build(edition, languages_lengths=sorted({(d.language, d.length) for d in made.values()}))

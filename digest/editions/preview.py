@@ -71,7 +71,8 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         raise NoPapersError(
             f"None of the {len(material.positions)} papers of the {edition} edition match, so no mail comes."
         )
-    cards.build(edition, languages_lengths=[(digest.language, digest.length)])
+    look = (digest.language, digest.length)
+    cards.build(edition, languages_lengths=[look], paper_ids=digests.papers_of(digest))
     recipient = Recipient(
         delivery_id=digest.pk,
         mailing_id=edition.mailing_id,
