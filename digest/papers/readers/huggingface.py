@@ -27,6 +27,7 @@ REREAD_DAYS = 3  # days before today that are read again
 FILL_DAYS = 14
 EVERY = timedelta(hours=1)
 OLDER_EVERY = timedelta(hours=6)
+OLDEST_EVERY = timedelta(hours=24)  # of the days that are filled: votes of papers that rise late
 AFTER_MIDNIGHT = timedelta(minutes=3)
 
 _LIMIT = 100  # entries a page; the server's default of 50 has cut days off
@@ -46,8 +47,8 @@ def days_to_read(source: Source, *, now: datetime) -> list[date | None]:
     for age in range(FILL_DAYS):
         day = today - timedelta(days=age)
         last = read_at.get(day)
-        is_due = age <= 1 or last is None or (age <= REREAD_DAYS and now - last >= OLDER_EVERY)
-        if is_due:
+        every = OLDER_EVERY if age <= REREAD_DAYS else OLDEST_EVERY
+        if age <= 1 or last is None or now - last >= every:
             days.append(day)
     return days
 

@@ -326,15 +326,17 @@ class TestFetchDue:
 
         assert inner == []
 
-    def test_older_days_are_read_again_every_six_hours(
+    def test_older_days_are_read_again_every_six_hours_and_the_oldest_once_a_day(
         self, server: HuggingFaceServer, source: Source
     ) -> None:
         Source.objects.update(next_fetch_at=NOON)
         fetch_due(now=NOON, client=patient())
 
-        hours = {hour: len(days_to_read(source, now=NOON + timedelta(hours=hour))) for hour in (1, 5, 6, 11)}
+        hours = {
+            hour: len(days_to_read(source, now=NOON + timedelta(hours=hour))) for hour in (1, 5, 6, 11, 24)
+        }
 
-        assert hours == {1: 2, 5: 2, 6: 4, 11: 4}
+        assert hours == {1: 2, 5: 2, 6: 4, 11: 4, 24: 14}
 
 
 class TestSeveralSources:
