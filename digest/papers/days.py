@@ -15,6 +15,10 @@ from django.db.models.functions import Coalesce
 from digest.models import Batch, Paper, SetAside, Sighting, Source
 from digest.sources.arxiv import calendar
 
+# The door of batches that hold single records, asked for by id. No source uses it for a list: Hugging Face's
+# come by "api".
+LOOK_UP = "look-up"
+
 # Where days are looked for: 25 weekdays are five weeks; the rest is room for holidays.
 _LOOK_BACK = timedelta(days=60)
 
@@ -139,7 +143,7 @@ def readings(day: date) -> list[Reading]:
     for an earlier day, on a day when it announces.
     """
     # Look-ups of single papers are nobody's list.
-    batches = list(Batch.objects.filter(listing_day=day).exclude(door="api").select_related("source"))
+    batches = list(Batch.objects.filter(listing_day=day).exclude(door=LOOK_UP).select_related("source"))
     known = {(batch.source_id, batch.category) for batch in batches}
     batches += [batch for batch in _expected(day) if (batch.source_id, batch.category) not in known]
     batches.sort(key=lambda one: (one.source.name.casefold(), one.category))

@@ -2,7 +2,7 @@
 
 Hugging Face's lists have no categories, and a post that links to a paper says nothing of it but its id. Both
 are looked up here, many ids in one request. A look-up puts nothing on a day's list: its sightings are no
-listings, and hang at a batch of their own for the day of the look-up (door "api"), which is always settled.
+listings, and hang at a batch of their own for the day of the look-up (door "look-up"), which is always settled.
 
 Who was asked for is remembered, since an id that arXiv does not know is left out of its answer without a
 word: papers in `looked_up_at`; ids that posts mention by the batch, whose `fetched_at` says when mentions
@@ -17,13 +17,14 @@ from datetime import UTC, date, datetime, timedelta
 from django.db.models import Max, Q
 
 from digest.models import Batch, Mention, Paper, Source
+from digest.papers import days
 from digest.papers.ingest import ingest_all_days
 from digest.sources import clock
 from digest.sources.arxiv import api, doors
 from digest.sources.http import Client, SourceError
 from digest.sources.records import PaperRecord, Parsed, Rejected
 
-DOOR = "api"
+DOOR = days.LOOK_UP
 WITHIN = timedelta(days=14)  # older papers are nobody's news
 AGAIN_AFTER = timedelta(
     days=3

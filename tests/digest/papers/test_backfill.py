@@ -8,7 +8,7 @@ import pytest
 
 from digest.editions import compose, schedule
 from digest.models import Digest, Edition, Paper, Source
-from digest.papers import fetch, merging
+from digest.papers import days, fetch, merging
 from digest.sources.http import Client
 from subscriptions import topics
 from subscriptions.models import Delivery, Subscriber
@@ -116,3 +116,12 @@ class TestBackfill:
         merging.merge(sent, again, how="operator", certainty=1, evidence="Filed anew.", now=morning(FRIDAY))
 
         assert send(FRIDAY) == {"2608.21001"}
+
+
+def test_a_list_that_was_read_is_in_the_account_of_its_day(server: HuggingFaceServer) -> None:
+    read(THURSDAY, now=morning(FRIDAY))
+
+    reading, *others = [one for one in days.readings(THURSDAY) if one.batch.source.slug == "huggingface"]
+
+    assert (reading.state, reading.read, others) == (days.State.COMPLETE, 3, [])
+    assert days.accounts(THURSDAY).missing == ()

@@ -97,7 +97,7 @@ class TestListedPapers:
         fill(NOON + timedelta(days=1))
 
         sighting = Sighting.objects.get(source__slug="arxiv")
-        assert (sighting.is_listing, sighting.batch.door) == (False, "api")
+        assert (sighting.is_listing, sighting.batch.door) == (False, lookups.DOOR)
         assert sighting.batch.settled_at  # nobody's day waits for it
         assert days.papers_of(date(2026, 8, 21)).count() == 0
         one.refresh_from_db()
@@ -255,7 +255,7 @@ class TestTrouble:
         tasks.look_up_due()
 
         assert server.asked == []
-        assert not Batch.objects.filter(door="api").exists()
+        assert not Batch.objects.filter(door=lookups.DOOR).exists()
 
 
 class TestFind:

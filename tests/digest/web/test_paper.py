@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from digest.models import AiText, Batch, Mention, Merge, Paper, Source
-from digest.papers import merging
+from digest.papers import lookups, merging
 from tests.factories import (
     DAY,
     NOON,
@@ -177,7 +177,7 @@ class TestHistory:
 
     def test_a_look_up_is_nobody_s_list(self, client):
         paper = listed_paper()
-        SightingFactory(paper=paper, batch=arxiv_batch(category="", door="api"), is_listing=False)
+        SightingFactory(paper=paper, batch=arxiv_batch(category="", door=lookups.DOOR), is_listing=False)
 
         page = page_of(client, paper)
 
