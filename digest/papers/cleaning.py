@@ -96,7 +96,9 @@ def _cleaned(
         notes.append(f"Entry {record.position} ({identity.key}) is dated {said}; taken as unknown.")
     abstract = _text(record.abstract, _LONGEST_ABSTRACT)
     comment = _text(record.comment, _LONGEST_COMMENT)
-    remark = remarks.read(comment, abstract)
+    # A post may well write that some paper was withdrawn, or link to somebody's code.
+    is_paper = bool(identity.arxiv_id) or record.kind == "paper"
+    remark = remarks.read(comment, abstract) if is_paper else remarks.Remark()
     code_url, project_url = _address(record.code_url, 500), _address(record.project_url, 500)
     found = {"code_url": remark.code_url, "project_url": remark.project_url}
     is_withdrawn = record.withdrawn_at is not None or remark.withdrawn

@@ -680,7 +680,9 @@ def _merge(one: Clean, known: _Known, *, doi: str | None, kind: str, day: date, 
         if (is_owner and is_due) or not getattr(paper, leader):
             for name in names:
                 setattr(paper, name, one.fields[name])
-    if one.is_withdrawn:
+    # What a feed makes of a paper that arXiv or Hugging Face know withdraws nothing.
+    may_withdraw = kind in _ARXIV_FIRST or not known.kinds.intersection(_ARXIV_FIRST)
+    if one.is_withdrawn and may_withdraw:
         paper.withdrawn_at = paper.withdrawn_at or one.fields["withdrawn_at"]
         paper.withdrawal = paper.withdrawal or one.fields["withdrawal"]
     elif is_revised and paper.withdrawn_at and kind == Source.Kind.ARXIV:

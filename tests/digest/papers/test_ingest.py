@@ -463,6 +463,13 @@ class TestWithdrawals:
 
         assert Paper.objects.get().withdrawn_at == NOON
 
+    def test_are_not_for_feeds_to_declare(self, arxiv: Source, feed: Source) -> None:
+        store(arxiv, record(1))
+        store(feed, record(1, abstract=self.NOTICE), now=LATER)
+        store(feed, record(2, arxiv_id="", url="https://a.example/", kind="news", abstract=self.NOTICE))
+
+        assert Paper.objects.exclude(withdrawn_at=None).count() == 0
+
 
 class TestRemarks:
     def test_links_in_a_comment_fill_only_what_is_empty(self, arxiv: Source, huggingface: Source) -> None:
