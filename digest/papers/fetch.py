@@ -30,6 +30,7 @@ LEAST_SECONDS = 30.0  # without these no further source is begun
 START_BUDGET_SECONDS = 30.0  # what a starting service spends on reading days from a source that answers
 
 _LONGEST_ERROR = 1_000
+_LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 logger = logging.getLogger(__name__)
 
@@ -67,6 +68,7 @@ class Filled:
 
 def sources(name: str | None = None) -> list[Source]:
     """The enabled sources that can be fetched, or that one even if disabled. Raises UnknownSource."""
+    _add_own()
     able = Source.objects.filter(kind__in=KINDS).order_by("slug")
     if name is None:
         return list(able.filter(enabled=True))
@@ -74,6 +76,14 @@ def sources(name: str | None = None) -> list[Source]:
         return [found]
     names = ", ".join(able.values_list("slug", flat=True)) or "none"
     raise UnknownSource(f"There is no source {name!r} that can be fetched. There are: {names}.")
+
+
+def _add_own() -> None:
+    """The sources that are there by themselves, each made once: one that is switched off stays so."""
+    for name, kind in KINDS.items():
+        if kind.url and not Source.objects.filter(slug=name).exists():
+            values = {"name": kind.label, "kind": name, "gives": kind.gives, "url": kind.url}
+            Source.objects.get_or_create(slug=name, defaults={**values, "next_fetch_at": _LONG_AGO})
 
 
 # --- one day ------------------------------------------------------------------------------------------------
@@ -139,6 +149,7 @@ def fetch_due(
     come first; when RUN_SECONDS are nearly over, the rest is left unclaimed to the next poke. A source that
     fails is asked again later (`AFTER_FAILURE`), or when it says; the others are not affected.
     """
+    _add_own()
     done: list[Ingested] = []
     ends_at = clock() + RUN_SECONDS
     for source in Source.objects.due(now).filter(kind__in=KINDS).order_by("next_fetch_at", "pk"):

@@ -22,11 +22,16 @@ class SourceKind:
     `parse(body, day)` gives the records of an answer; it raises NotAList for what is no answer of this kind.
     `request(url, day)` says what to ask, `url` being the address of the source's row. With `by_day` it is
     asked for each listing day, and `day` is that; otherwise once for everything, `day` is today (UTC), and
-    each record says its own day. Without `parse` the kind has a reader of its own. `is_typed`: people type
-    its addresses, so they may not lead into private networks.
+    each record says its own day. Without `parse` the kind has a reader of its own.
+
+    A kind with a `url` has one source, which is there by itself under the kind's name; an operator may switch
+    it off or change its address. Sources of the others are added by people. `is_typed`: people may write its
+    addresses, so they must not lead into private networks.
     """
 
     label: str
+    url: str = ""
+    gives: str = "paper"
     parse: Callable[[bytes, date], Parsed] | None = None
     request: Callable[[str, date], Request] = lambda url, day: Request(url=url)
     by_day: bool = False

@@ -3,7 +3,8 @@
 import json
 import re
 from collections.abc import Iterator
-from datetime import UTC, date, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -11,13 +12,14 @@ import pytest
 from django.core.management import call_command
 
 from digest.models import Batch, Paper, SetAside, Source
+from digest.papers import fetch
 from digest.sources.records import NotAList, PaperRecord, Parsed, Rejected
 from digest.sources.registry import KINDS, SourceKind
 from digest.sources.request import Request
 from tests.conftest import REPOSITORY
 from tests.servers import Reply, WebServer, web_server
 
-LONG_AGO = datetime(2026, 8, 1, tzinfo=UTC)
+NOON = datetime(2026, 8, 20, 12, tzinfo=UTC)
 
 
 def parse(body: bytes, day: date) -> Parsed:
@@ -53,10 +55,7 @@ class TestToySource:
     def test_one_list_for_everything(
         self, site: WebServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", parse=parse))
-        Source.objects.create(
-            slug="toy", name="Toy", kind="toy", url=f"{site.url}/list", next_fetch_at=LONG_AGO
-        )
+        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", url=f"{site.url}/list", parse=parse))
         site.pages["/list"] = (
             b"toy 1\nhttps://toy.example/a First toy\nbroken\nhttps://arxiv.org/abs/2608.00001 Two\n"
         )
@@ -73,16 +72,31 @@ class TestToySource:
         assert SetAside.objects.get().problem == "Entry 1 has no title."
         assert run(capsys)["new"] == 0
 
+    def test_the_worker_reads_it_until_an_operator_switches_it_off(
+        self, site: WebServer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        Source.objects.update(enabled=False)
+        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", url=f"{site.url}/list", parse=parse))
+        site.pages["/list"] = b"toy 1\nhttps://toy.example/a First toy\n"
+
+        fetch.fetch_due(now=NOON)
+        Source.objects.filter(slug="toy").update(enabled=False)
+        fetch.fetch_due(now=NOON + timedelta(days=1))
+
+        source = Source.objects.get(kind="toy")
+        assert (source.slug, source.name, source.gives) == ("toy", "Toy", "paper")
+        assert (len(site.asked), Paper.objects.count()) == (1, 1)
+
     def test_a_list_for_each_day(
         self, site: WebServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         def request(url: str, day: date) -> Request:
             return Request(url=url, params={"day": day.isoformat()})
 
-        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", parse=parse, request=request, by_day=True))
-        Source.objects.create(
-            slug="toy", name="Toy", kind="toy", gives="news", url=f"{site.url}/list", next_fetch_at=LONG_AGO
+        kind = SourceKind(
+            label="Toy", url=f"{site.url}/list", gives="news", parse=parse, request=request, by_day=True
         )
+        monkeypatch.setitem(KINDS, "toy", kind)
         site.pages["/list"] = lambda asked: Reply(
             body=f"toy 1\nhttps://toy.example/{asked.params['day']} News\n".encode()
         )
@@ -104,10 +118,7 @@ class TestToySource:
         archive: dict[str, Any] = {}
         exec(module, archive)
         kinds = eval(f"{{{line}}}", {"archive": SimpleNamespace(**archive), "SourceKind": SourceKind})
-        monkeypatch.setitem(KINDS, "toy", kinds["archive"])
-        Source.objects.create(
-            slug="toy", name="Toy", kind="toy", url=f"{site.url}/list", next_fetch_at=LONG_AGO
-        )
+        monkeypatch.setitem(KINDS, "toy", replace(kinds["archive"], url=f"{site.url}/list"))
         site.pages["/list"] = b'[{"title": "On archives", "doi": "10.1000/1"}, {"title": 7}, null]'
 
         totals = run(capsys, "--date", "2026-08-20")
@@ -119,10 +130,7 @@ class TestToySource:
     def test_what_is_no_list_of_it_is_said(
         self, site: WebServer, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", parse=parse))
-        Source.objects.create(
-            slug="toy", name="Toy", kind="toy", url=f"{site.url}/list", next_fetch_at=LONG_AGO
-        )
+        monkeypatch.setitem(KINDS, "toy", SourceKind(label="Toy", url=f"{site.url}/list", parse=parse))
         site.pages["/list"] = b"<html>"
 
         with pytest.raises(SystemExit):
