@@ -286,15 +286,14 @@ class BatchAdmin(ReadOnlyAdmin):
         "listing_day",
         "source",
         "category",
+        "state",
         "declared",
-        "parsed",
         "new",
         "cross",
         "updated",
         "rejected",
         "door",
         "fetched_at",
-        "state",
     ]
     list_filter = ["source", "door", "is_sample"]
     search_fields = ["source__name", "category"]

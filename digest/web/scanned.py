@@ -44,11 +44,9 @@ def by_source(readings: Sequence[Reading], *, is_over: bool) -> list[Scan]:
     """What was scanned, source by source; many feeds are told together."""
     by_name: dict[str, list[Reading]] = {}
     feeds = {one.batch.source_id for one in readings if _is_feed(one)}
-    for one in readings:
-        name = (
-            f"{len(feeds)} feeds" if _is_feed(one) and len(feeds) > _NAMED_AT_MOST else one.batch.source.name
-        )
-        by_name.setdefault(name, []).append(one)
+    for one in sorted(readings, key=_is_feed):  # lists of papers first
+        is_one_of_many = _is_feed(one) and len(feeds) > _NAMED_AT_MOST
+        by_name.setdefault(f"{len(feeds)} feeds" if is_one_of_many else one.batch.source.name, []).append(one)
     return [_scan(name, lists, is_over) for name, lists in by_name.items()]
 
 

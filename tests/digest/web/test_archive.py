@@ -363,13 +363,15 @@ class TestEverySource:
 
     def test_many_feeds_share_a_line(self, client):
         for number in range(5):
-            self.posted(name=f"Lab {number}")
+            self.posted(name=f"A lab {number}")
+        self.arxiv()
         Batch.objects.update(declared=1, settled_at=NOON)
 
         page = text_of(client.get("/papers/2026-08-20/"))
 
         assert "<b>Complete.</b> 5 feeds: 5 of 5 read" in page
-        assert "<b>Complete.</b> Lab 1" not in page
+        assert page.index("arXiv: 1 of 1 read") < page.index("5 feeds:")
+        assert "<b>Complete.</b> A lab 1" not in page
 
     def test_what_is_missing_is_said(self, client):
         listed_paper()
