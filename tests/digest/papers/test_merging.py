@@ -47,6 +47,8 @@ class TestByTitle:
             (["Ada Lovelace", "Somebody Else", "Another One", "A Third"], 0.90),
             ([AUTHORS[1], AUTHORS[0], "Somebody Else"], 0.85),
             (["Somebody Else", "Ada Lovelace"], None),  # one name in common, and not the first
+            (["Augusta Lovelace", "Somebody Else", "Another One"], 0.90),
+            (["Byron Lovelace"], None),  # of the same name, and no author in common
             (["Somebody Else"], None),
             ([], None),
         ],
@@ -92,6 +94,26 @@ class TestByTitle:
         other = elsewhere(**values) if "arxiv_id" not in values else paper(**values)
 
         assert merging.find([other], now=NOON) == []
+
+    def test_nobody_s_name_is_no_author_in_common(self) -> None:
+        paper(authors=["Anonymous"])
+
+        assert merging.find([elsewhere(authors=["Anonymous"])], now=NOON) == []
+
+    @pytest.mark.parametrize(
+        ("doi", "other", "is_same"),
+        [
+            ("10.1109/report.2025", "10.1109/report.2026", False),
+            ("10.1109/report.2025", "10.5555/report.2025", True),
+            ("10.21203/rs.3.rs-1/v1", "10.21203/rs.3.rs-1/v2", True),
+        ],
+        ids=["two of a series", "a preprint and its article", "two versions"],
+    )
+    def test_one_publisher_gives_one_work_one_doi(self, doi: str, other: str, is_same: bool) -> None:
+        for one in (doi, other):
+            paper(arxiv_id=None, doi=one, key=f"doi:{one}")
+
+        assert bool(merging.find(Paper.objects.all(), now=NOON)) is is_same
 
     def test_the_original_is_the_one_with_an_arxiv_id_else_the_older(self) -> None:
         older, younger = elsewhere(1), elsewhere(2)
