@@ -75,6 +75,7 @@ class Ingested:
 
     `batches` hold the numbers of each category and day, there `new` is over all readings. `cross` entries are
     listed here and at home in a category that was not asked for. `merged` rows turned out to be others.
+    `errors` are notes; `unread` says of lists that could not be read at all why not, the others were stored.
     """
 
     batches: tuple[Batch, ...]
@@ -86,6 +87,7 @@ class Ingested:
     cross: int = 0
     merged: int = 0
     errors: tuple[str, ...] = ()
+    unread: tuple[str, ...] = ()
 
     @property
     def batch(self) -> Batch:

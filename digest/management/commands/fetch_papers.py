@@ -66,8 +66,10 @@ class Command(BaseCommand):
                 else:
                     for name in NUMBERS:
                         totals[name] += getattr(done, name)
-                    totals["errors"] += [f"{at}{error}" for error in done.errors]
-                    say(f"{source.name}{f' {day}' if day else ''}: {in_words(done)}")
+                    totals["errors"] += [f"{at}{error}" for error in (*done.errors, *done.unread)]
+                    failed = failed or bool(done.unread)
+                    said = "; ".join((in_words(done), *done.unread))
+                    say(f"{source.name}{f' {day}' if day else ''}: {said}")
                     continue
                 failed = True
                 totals["errors"].append(f"{at}{problem}")

@@ -39,6 +39,7 @@ STALE_AGAIN = timedelta(minutes=30)
 LONGEST_RUN_SECONDS = 60.0  # then what was read is stored, and the next run goes on
 
 _TIME_IS_OVER = "The time of this run was over; the next one reads it."
+_NOT_WHOLE = "What could be had of the list is stored; the rest is asked for again."
 _OUTWEIGHS = (rss.NEW, rss.CROSS, rss.REPLACE, rss.REPLACE_CROSS, "")
 
 # The day that the feed showed to a run: a run that fills gaps need not ask it again for each of them.
@@ -436,7 +437,8 @@ def _store(source: Source, one: _List, *, now: datetime, is_final: bool = True) 
             payload_sha256=one.payload_sha256,
         )
         _weigh(source, one, now=now)
-    return replace(ingested, errors=(*ingested.errors, *one.failed.values()))
+    unread = [*one.failed.values(), *([] if one.is_whole else [_NOT_WHOLE])]
+    return replace(ingested, unread=tuple(unread))
 
 
 def _weigh(source: Source, one: _List, *, now: datetime) -> None:

@@ -10,6 +10,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from digest.models import Batch, Paper, Sighting, Source
+from tests.arxiv_server import arxiv_server, free_clock
+from tests.arxiv_server import paper as arxiv_paper
 from tests.factories import NOON
 from tests.servers import HuggingFaceServer, Reply, WebServer, entry, huggingface_server, web_server
 
@@ -147,6 +149,25 @@ class TestSeveralSources:
         assert ended.value.code == 1
         assert report["lab"]["new"] == 2
         assert "403" in report["huggingface"]["errors"][0]
+
+    def test_a_category_that_cannot_be_read_ends_in_1_and_the_others_are_stored(
+        self, settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        free_clock(monkeypatch)
+        Source.objects.filter(slug="arxiv").update(categories=["cs.CL", "cs.XX"])
+        with arxiv_server() as running:
+            for name, value in running.settings().items():
+                setattr(settings, name, value)
+            running.shows = FRIDAY
+            running.announce(FRIDAY, [arxiv_paper("2607.00001", "cs.CL")])
+            with pytest.raises(SystemExit) as ended:
+                call_command("fetch_papers", "--source", "arxiv", "--date", str(FRIDAY), "--json")
+
+        said, report = capsys.readouterr().out.splitlines()[-2:]
+        told = json.loads(report)["sources"]["arxiv"]
+        assert (ended.value.code, told["parsed"], Paper.objects.count()) == (1, 1, 1)
+        assert "arXiv does not take cs.XX" in told["errors"][0]
+        assert "arXiv does not take cs.XX" in said
 
     def test_nor_does_one_that_is_read_wrongly(
         self,

@@ -187,7 +187,7 @@ class TestOneBadCategory:
 
         assert server.paths() == ["/rss/cs.CL+cs.XX+cs.AI", "/rss/cs.CL", "/rss/cs.XX", "/rss/cs.AI"]
         assert (done.declared, done.new) == (6, 6)
-        assert any("Bad subject class 'cs.XX'" in error for error in done.errors)
+        assert any("Bad subject class 'cs.XX'" in error for error in done.unread)
         assert batch("cs.XX").fetched_at is None
         assert "Bad subject class 'cs.XX'" in batch("cs.XX").errors[0]
         assert batch("cs.CL").settled_at
@@ -211,7 +211,7 @@ class TestOneBadCategory:
         done = read(source)
 
         assert server.paths() == ["/rss/cs.CL"]
-        assert any("no category of arXiv" in error for error in done.errors)
+        assert any("no category of arXiv" in error for error in done.unread)
 
     def test_spelling_does_not_matter(self, server: ArxivServer, source: Source) -> None:
         source.categories = ["CS.cl"]
@@ -278,6 +278,7 @@ class TestCut:
 
         assert done.new == 6
         assert any("cut at 6 entries" in error for error in done.errors)
+        assert done.unread
         assert batch("cs.CL").settled_at is None
 
     def test_markup_that_breaks_is_mended_through_oai(self, server: ArxivServer, source: Source) -> None:
@@ -602,7 +603,7 @@ class TestGaps:
 
         assert batch("cs.AI").settled_at
         assert batch("cs.CL").fetched_at is None
-        assert any("OAI-PMH" in error and "503" in error for error in done.errors)
+        assert any("OAI-PMH" in error and "503" in error for error in done.unread)
         assert raised() == ["gap:arxiv:cs.CL:2026-08-20"]
 
     def test_the_next_run_asks_only_for_what_is_missing(self, server: ArxivServer, source: Source) -> None:
