@@ -5,12 +5,11 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from django.db.models.functions import Coalesce
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from digest.editions import prose
-from digest.models import Alarm, Edition, EditionPaper, SetAside, Sighting, Source
+from digest.models import Alarm, Edition, EditionPaper, SetAside, Source
 from digest.papers import days
 from subscriptions.mail.message import one_line
 
@@ -26,6 +25,7 @@ class Record:
 
     `readings` by source, for each of its days and categories. `announced`: distinct papers on any list of
     these days. `set_aside`: entries that could not be read. `gaps`: lists that no way of reading could fill.
+    `silent`: feeds that were not read since, of which nobody knows what they posted.
     """
 
     edition: Edition
@@ -34,6 +34,7 @@ class Record:
     announced: int
     set_aside: int
     gaps: tuple[str, ...]
+    silent: tuple[str, ...]
 
     @classmethod
     def of(cls, edition: Edition) -> "Record":
@@ -43,21 +44,18 @@ class Record:
         for day in span:
             for reading in days.readings(day):
                 by_source.setdefault(reading.batch.source_id, []).append(reading)
-        listed = Sighting.objects.filter(
-            listing_day__range=(span[0], span[-1]), is_listing=True, paper__withdrawn_at=None
-        )
-        original = Coalesce("paper__canonical_id", "paper_id")
         gaps = Alarm.objects.raised().filter(kind=Alarm.Kind.GAP, listing_day__range=(span[0], span[-1]))
         return cls(
             edition=edition,
             span=span,
             readings=tuple(tuple(own) for own in by_source.values()),
-            announced=listed.annotate(original=original).values("original").distinct().count(),
+            announced=days.announced(span[0], span[-1]),
             set_aside=SetAside.objects.filter(batch__listing_day__range=(span[0], span[-1])).count(),
             gaps=tuple(
                 category or one_line(name)
                 for category, name in gaps.order_by("key").values_list("category", "source__name")
             ),
+            silent=tuple(_silent(span[-1])),
         )
 
     @property
@@ -69,6 +67,23 @@ class Record:
 
     def as_of(self, moment: datetime) -> str:
         return prose.clock(moment, on=self.edition.opened_at.astimezone(UTC).date())
+
+
+def _silent(day: date) -> Iterator[str]:
+    """Feeds without a list of this day that were last read before it was about to end: what they posted is
+    unknown.
+
+    A feed has a list of a day only if it posted something, so one that fails leaves no other trace.
+    """
+    read_before = Source.objects.filter(enabled=True, last_success_at__lt=_over(day) - FEEDS_MAY_LAG)
+    feeds = read_before.exclude(kind__in=(Source.Kind.HUGGINGFACE, Source.Kind.ARXIV))
+    feeds = feeds.exclude(batches__listing_day=day)
+    for name in feeds.order_by("name").values_list("name", flat=True):
+        yield one_line(name)
+
+
+def _over(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), tzinfo=UTC)
 
 
 def dated(edition: Edition) -> str:
@@ -179,6 +194,9 @@ def _missing(record: Record) -> Iterator[str]:
         listed = sorted({reading.batch.listing_day for reading in unread})
         days_named = prose.listing([prose.day_and_month(day) for day in listed])
         yield _("not every list of %(days)s was read") % {"days": days_named}
+    if record.silent:
+        words = ngettext("%(lists)s was not read", "%(lists)s were not read", len(record.silent))
+        yield words % {"lists": _few(record.silent)}
     if growing:
         words = ngettext(
             "%(lists)s was last read before the day was over",
@@ -203,7 +221,7 @@ def _is_as_good_as_over(reading: days.Reading) -> bool:
     source = reading.batch.source
     if source.kind in (Source.Kind.HUGGINGFACE, Source.Kind.ARXIV):
         return False
-    over = datetime.combine(reading.batch.listing_day + timedelta(days=1), time(), tzinfo=UTC)
+    over = _over(reading.batch.listing_day)
     read_at = [at for at in (reading.batch.fetched_at, source.last_success_at) if at is not None]
     return max(read_at) >= over - FEEDS_MAY_LAG
 
@@ -211,9 +229,13 @@ def _is_as_good_as_over(reading: days.Reading) -> bool:
 def _names(readings: Sequence[days.Reading]) -> str:
     """ "cs.CL and cs.LG"; many are counted."""
     names = dict.fromkeys(one.batch.category or _source_name(one) for one in readings)
+    return _few(list(names))
+
+
+def _few(names: Sequence[str]) -> str:
     if len(names) > LISTS_NAMED:
         return _("%(count)s lists") % {"count": len(names)}
-    return prose.listing(list(names))
+    return prose.listing(names)
 
 
 def _source_name(reading: days.Reading) -> str:

@@ -112,6 +112,7 @@ class Material:
     canonical: dict[int, int] = field(default_factory=dict)  # merged paper id → what it turned out to be
     hits: Hits = field(default_factory=dict)
     seconds: float = 0.0
+    _names: dict[int, list[int]] = field(default_factory=dict)  # what was merged into each original
     _index: DayIndex | None = None
 
     @classmethod
@@ -133,6 +134,9 @@ class Material:
         originals = {own.get(pk, pk) for pk in paper_ids}
         names = Paper.objects.filter(canonical__in=originals).values_list("pk", "canonical_id")
         self.canonical.update(dict(names))
+        self._names = defaultdict(list)
+        for pk, original in self.canonical.items():
+            self._names[original].append(pk)
 
     def original(self, paper_id: int) -> int:
         return self.canonical.get(paper_id, paper_id)
@@ -143,7 +147,20 @@ class Material:
 
     def marks(self, revisions: Mapping[int, int]) -> set[int]:
         """What stands in `received` for revisions that were sent as such."""
-        return {digests.revision_mark(self.original(pk), version) for pk, version in revisions.items()}
+        return {
+            digests.revision_mark(name, version)
+            for pk, version in revisions.items()
+            for name in self.names_of(pk)
+        }
+
+    def names_of(self, paper_id: int) -> list[int]:
+        """All ids under which a paper is known, its original's first."""
+        original = self.original(paper_id)
+        return [original, *self._names.get(original, ())]
+
+    def as_original(self, received: Iterable[int]) -> set[int]:
+        """What a reader has been given, papers and marks of revisions, under the originals' ids."""
+        return {digests.renamed(given, self.original) for given in received}
 
     @property
     def paper_ids(self) -> list[int]:
@@ -239,7 +256,7 @@ def _compose_range(
                     material,
                     reader,
                     topics.get(reader.pk, ()),
-                    received={material.original(pk) for pk in received[reader.pk]},
+                    received=material.as_original(received[reader.pk]),
                     earlier=earlier,
                 )
                 if not digests.papers_of(digest):
@@ -255,7 +272,7 @@ def _compose_range(
         added = ledger.add(edition.mailing_id, rows)
         made = {pk: digest for pk, digest in made.items() if pk in added}
         _fold(edition, earlier, made)
-        digests.add(made.values(), day=edition.date)
+        digests.add(made.values(), day=edition.date, names_of=material.names_of)
     return len(added), made.values()
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import date
 
 from django.db import connection
@@ -15,8 +15,12 @@ def add_digest_partition(mailing_id: int) -> None:
     ledger.add_partition(Digest._meta.db_table, mailing_id)
 
 
-def add(digests: Iterable[Digest], *, day: date) -> None:
-    """Store digests and remember what each reader has been given. Call in the ledger rows' transaction."""
+def add(digests: Iterable[Digest], *, day: date, names_of: Callable[[int], Iterable[int]]) -> None:
+    """Store digests and remember what each reader has been given. Call in the ledger rows' transaction.
+
+    A paper is remembered under all ids that it is known by now (`names_of`): if an operator takes them apart
+    later, who was given the one is not given the other as new.
+    """
     digests = list(digests)
     with connection.cursor() as cursor:
         with cursor.copy(
@@ -39,8 +43,10 @@ def add(digests: Iterable[Digest], *, day: date) -> None:
                 )
         with cursor.copy("COPY digest_received (id, subscriber_id, day, paper_ids) FROM STDIN") as copy:
             for digest in digests:
-                if given := papers_of(digest) + _revision_marks(digest):
-                    copy.write_row((digest.id, digest.subscriber_id, day, given))
+                given = papers_of(digest)
+                others = (name for pk in given for name in names_of(pk))
+                if all_given := [*dict.fromkeys((*given, *others)), *_revision_marks(digest)]:
+                    copy.write_row((digest.id, digest.subscriber_id, day, all_given))
 
 
 def papers_of(digest: Digest) -> list[int]:
@@ -51,6 +57,11 @@ def papers_of(digest: Digest) -> list[int]:
 def revision_mark(paper_id: int, version: int) -> int:
     """What stands in `received` for a revision that was sent as such: no paper's id, since it is negative."""
     return -(paper_id << 8 | min(version, 255))
+
+
+def renamed(given: int, name_of: Callable[[int], int]) -> int:
+    """A paper's id or a revision's mark with the id that `name_of` gives for its own."""
+    return name_of(given) if given > 0 else revision_mark(name_of(-given >> 8), -given & 255)
 
 
 def _revision_marks(digest: Digest) -> list[int]:

@@ -65,8 +65,7 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         since=(now - compose.RECEIVED_FOR).date(),
         but_not_of=[delivery_id(edition.mailing_id, reader.pk)],
     )[reader.pk]
-    received = {material.original(pk) for pk in elsewhere}
-    digest = compose.gather(material, reader, followed, received=received)
+    digest = compose.gather(material, reader, followed, received=material.as_original(elsewhere))
     if not digests.papers_of(digest):
         raise NoPapersError(
             f"None of the {len(material.positions)} papers of the {edition} edition match, so no mail comes."

@@ -161,12 +161,18 @@ def _members(kind: str, days: Span) -> dict[int, _Member]:
         if row["original"] in gone or (row["listing_day"] < days.first and not lateness.of(row)):
             continue
         (listed if row["is_listing"] else revised).setdefault(row["original"], []).append(row)
-    members = {pk: _Member(rows[0]["listing_day"], _announced(rows)) for pk, rows in listed.items()}
+    members = {pk: _Member(_listed_on(rows, days), _announced(rows)) for pk, rows in listed.items()}
     for pk, rows in revised.items():
         version = max((row["newest"] for row in rows if row["newest"]), default=None)
         updated = EditionPaper.Announced.UPDATED
         members.setdefault(pk, _Member(rows[-1]["listing_day"], updated, version))
     return members
+
+
+def _listed_on(rows: list[dict[str, Any]], days: Span) -> date:
+    """The first day of the span under which it is listed; a paper that is late only has one before."""
+    own: list[date] = [row["listing_day"] for row in rows]
+    return next((day for day in own if day >= days.first), own[0])
 
 
 def _announced(rows: list[dict[str, Any]]) -> str:

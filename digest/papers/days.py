@@ -157,9 +157,7 @@ def accounts(day: date) -> Account:
     missing = tuple(_missing(day, lists))
     return Account(
         day=day,
-        announced=_listed()
-        .filter(listing_day=day)
-        .aggregate(papers=Count(_ORIGINAL, distinct=True))["papers"],
+        announced=announced(day, day),
         updated=_standing()
         .filter(listing_day=day, announce_type__startswith="replace")
         .aggregate(papers=Count(_ORIGINAL, distinct=True))["papers"],
@@ -168,6 +166,12 @@ def accounts(day: date) -> Account:
         is_complete=bool(lists) and not missing,
         missing=missing,
     )
+
+
+def announced(first: date, last: date) -> int:
+    """How many papers some list of these days holds, each counted once; withdrawn ones left out."""
+    listed = _listed().filter(listing_day__range=(first, last))
+    return listed.aggregate(papers=Count(_ORIGINAL, distinct=True))["papers"]
 
 
 def _expected(day: date) -> Iterator[Batch]:

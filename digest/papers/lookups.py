@@ -2,7 +2,7 @@
 
 Hugging Face's lists have no categories, and a post that links to a paper says nothing of it but its id. Both
 are looked up here, many ids in one request. A look-up puts nothing on a day's list: its sightings are no
-listings, and hang at a batch of their own for the day of the look-up (door "look-up"), which is always settled.
+listings, and hang at a batch of their own for the day of the look-up (its door), which is always settled.
 
 Who was asked for is remembered, since an id that arXiv does not know is left out of its answer without a
 word: papers in `looked_up_at`; ids that posts mention by the batch, whose `fetched_at` says when mentions

@@ -137,6 +137,35 @@ class TestAccount:
         assert said(edition) == "1 announced on Blog on 20 August, all scanned"
         assert completeness(edition)[0] == "Complete."
 
+    def test_a_feed_that_was_not_read_since_may_have_posted_something(self):
+        huggingface()
+        blog = SourceFactory(slug="blog", name="Blog", kind="feed", last_success_at=NOON)
+        edition = edition_of()
+        assert said(edition) == "1 announced on Hugging Face on 20 August; Blog was not read"
+        assert completeness(edition)[0] == "Not complete."
+
+        Source.objects.filter(pk=blog.pk).update(last_success_at=NOON + timedelta(hours=11))
+        assert said(edition).endswith(", all scanned")
+
+    def test_a_late_paper_that_is_listed_again_counts_as_the_days_own(self):
+        huggingface()
+        edition_of()
+        late = PaperFactory()
+        SightingFactory(paper=late, seen_at=NOON + timedelta(hours=15))
+        next_day = DAY + timedelta(days=1)
+        batch(SourceFactory(), day=next_day, declared=0)
+        SightingFactory(paper=late, batch=batch(arxiv(), "cs.CL", day=next_day), listing_day=next_day)
+        edition = edition_of(next_day)
+
+        assert said(edition) == "1 announced in 1 arXiv category on 21 August, all scanned"
+        assert lines(edition) == []
+
+    def test_what_is_merged_into_a_withdrawn_paper_was_not_announced(self):
+        huggingface()
+        listed_paper(canonical=PaperFactory(withdrawn_at=NOON))
+
+        assert said(edition_of()) == "1 announced on Hugging Face on 20 August, all scanned"
+
     def test_says_how_many_entries_could_not_be_read(self):
         own = huggingface(declared=3, rejected=2)
         for position in (1, 2):

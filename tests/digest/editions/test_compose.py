@@ -9,6 +9,7 @@ from django.db import connection
 
 from digest.editions import compose, digests, schedule
 from digest.models import Digest, Edition, EditionMatch, Received
+from digest.papers import merging
 from digest.processes import wait_until
 from subscriptions import topics
 from subscriptions.mail import ledger, outbox
@@ -573,6 +574,20 @@ class TestMerged:
 
         assert sections_of(edition, subscriber) == [[second.pk]]
 
+    def test_one_that_was_given_as_another_and_taken_apart_since_is_not_new(self):
+        given, other = paper("Agents"), paper("Agents again")
+        merge = merging.merge(other, given, how="operator", certainty=1, evidence="The same.", now=NOON)
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        merging.undo(merge, now=MORNING_AFTER)
+        SightingFactory(paper=other, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"
+
 
 class TestRevisions:
     """A revised version is for readers who asked for updates, once, whether they had the paper or not."""
@@ -666,3 +681,18 @@ class TestRevisions:
         compose.compose(edition, now=NEXT_MORNING)
 
         assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_come_once_whatever_the_paper_turned_out_to_be(self):
+        known = self.revised(known=PaperFactory(title="Agents", arxiv_id=None, key="doi:10.1000/agents"))
+        subscriber = reader("agent", wants_updates=True)
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        original = PaperFactory(title="Agents", abstract="")
+        merging.merge(known, original, how="doi", certainty=1, evidence="The same.", now=MORNING_AFTER)
+        subscriber.frequency = Subscriber.Frequency.WEEKLY
+        subscriber.save()
+        weekly = schedule.open_edition("weekly", DAY, now=schedule.opening("weekly", DAY))
+
+        compose.compose(weekly, now=weekly.opened_at)
+
+        assert row_of(weekly, subscriber).reason == "no_match"
