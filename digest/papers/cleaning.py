@@ -32,6 +32,8 @@ _AHEAD = timedelta(days=2)  # time zones and slow clocks; more is a mistake
 _KINDS = frozenset({"paper", "post", "forum", "news"})
 
 _ADDRESS = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f\"<>\\\ud800-\udfff]+", re.IGNORECASE)
+# Nine names in ten: nothing in them that cleaning would change.
+_PLAIN_NAME = re.compile(r"[A-Za-z]+(?:(?:[ .]{1,2}|-)[A-Za-z]+)*\.?")
 _UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
@@ -156,7 +158,8 @@ def _text(text: str, longest: int) -> str:
 def _names(texts: Iterable[str], most: int) -> list[str]:
     names: list[str] = []
     for text in texts:
-        if name := _text(text, _LONGEST_NAME):
+        is_plain = len(text) <= _LONGEST_NAME and _PLAIN_NAME.fullmatch(text)
+        if name := " ".join(text.split()) if is_plain else _text(text, _LONGEST_NAME):
             names.append(name)
             if len(names) == most:
                 break
