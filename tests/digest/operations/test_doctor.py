@@ -1,7 +1,8 @@
 """Each finding says what is so and, where something is wrong, how to mend it."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -191,17 +192,27 @@ class TestFeeds:
 
 class TestArxiv:
     @pytest.fixture(autouse=True)
-    def _arxiv(self, web, settings, monkeypatch):
-        monkeypatch.setattr(clock, "SECONDS", 0.0)
+    def turns(self, web, settings, monkeypatch) -> list[tuple[str, Sequence[str]]]:
+        """The turns that were taken: the real clock commits its row, which would outlive the test."""
+        taken: list[tuple[str, Sequence[str]]] = []
+
+        @contextmanager
+        def turn(name: str, *, heeding: Sequence[str], longest_wait_seconds: float) -> Iterator[None]:
+            taken.append((name, heeding))
+            yield
+
+        monkeypatch.setattr(clock, "turn", turn)
         settings.ARXIV_RSS_URL, settings.ARXIV_OAI_URL = web.url, f"{web.url}/oai"
         Source.objects.filter(slug="arxiv").update(enabled=True)
         web.pages |= {"/rss/cs.AI": b"<rss/>", "/oai": b"<OAI-PMH/>"}
+        return taken
 
-    def test_both_doors_are_asked_once_in_turn(self, web):
+    def test_both_doors_are_asked_once_in_turn(self, web, turns):
         finding = findings()["arXiv"]
 
         assert (finding.state, finding.fact) == (doctor.GOOD, f"{web.host} answers, 5 categories chosen")
         assert [asked.path for asked in web.asked] == ["/rss/cs.AI", "/oai"]
+        assert turns == [("arxiv", ("arxiv rss",)), ("arxiv", ("arxiv oai",))]
 
     def test_a_door_that_is_shut_is_named(self, web):
         web.pages["/oai"] = Reply(status=503)

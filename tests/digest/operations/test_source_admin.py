@@ -264,7 +264,7 @@ class TestLists:
         assert "{&quot;cut&quot;: &quot;of" in pages[2]
 
     def test_clocks_are_shown(self, admin_client):
-        UpstreamClock.objects.create(name="arxiv", started_at=NOON, closed_until=NOON, reason="429")
+        UpstreamClock.objects.create(name="some service", started_at=NOON, closed_until=NOON, reason="429")
 
         assert "429" in admin_client.get("/admin/digest/upstreamclock/").content.decode()
 
