@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from digest.editions import cards, digests, schedule
 from digest.matching.documents import document
 from digest.matching.index import DayIndex
-from digest.models import Digest, Edition, EditionMatch, EditionPaper, Paper, Sighting
+from digest.models import Digest, Edition, EditionMatch, EditionPaper, Merge, Paper, Sighting
 from subscriptions.filters import Document, FilterError, parse
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import (
@@ -110,6 +110,7 @@ class Material:
     positions: dict[int, int]  # paper id → place by trending score; best first
     revisions: dict[int, int] = field(default_factory=dict)  # paper id → version; not new to the list
     canonical: dict[int, int] = field(default_factory=dict)  # merged paper id → what it turned out to be
+    parted: list[digests.Parted] = field(default_factory=list)
     hits: Hits = field(default_factory=dict)
     seconds: float = 0.0
     _names: dict[int, list[int]] = field(default_factory=dict)  # what was merged into each original
@@ -129,6 +130,22 @@ class Material:
 
     def bring_names(self, paper_ids: Collection[int]) -> None:
         """Learn under which other ids these papers are known: what a reader has of them counts under any."""
+        if not paper_ids:
+            return
+        self._learn(paper_ids)
+        known = {*paper_ids, *self.canonical, *self.canonical.values()}
+        undone = Merge.objects.filter(Q(duplicate__in=known) | Q(original__in=known), undone_at__isnull=False)
+        pairs = list(undone.values_list("duplicate_id", "original_id", "undone_at__date"))
+        if pairs:
+            self._learn({pk for duplicate, original, _on in pairs for pk in (duplicate, original)})
+            apart = (
+                digests.Parted(frozenset(self.names_of(duplicate)), frozenset(self.names_of(original)), on)
+                for duplicate, original, on in pairs
+                if self.original(duplicate) != self.original(original)
+            )
+            self.parted = list({*self.parted, *apart})
+
+    def _learn(self, paper_ids: Collection[int]) -> None:
         merged = Paper.objects.filter(pk__in=paper_ids).exclude(canonical=None)
         own: dict[int, Any] = dict(merged.values_list("pk", "canonical_id"))
         originals = {own.get(pk, pk) for pk in paper_ids}
@@ -143,7 +160,8 @@ class Material:
 
     def all_names(self, paper_ids: Iterable[int]) -> set[int]:
         """These papers under every id that is known, and the marks of those that are here as revisions."""
-        return {*paper_ids, *self.canonical, *self.canonical.values(), *self.marks(self.revisions)}
+        apart = {pk for pair in self.parted for pk in (*pair.some, *pair.others)}
+        return {*paper_ids, *self.canonical, *self.canonical.values(), *self.marks(self.revisions), *apart}
 
     def marks(self, revisions: Mapping[int, int]) -> set[int]:
         """What stands in `received` for revisions that were sent as such."""
@@ -245,6 +263,7 @@ def _compose_range(
             material.all_names([*material.positions, *earlier.paper_ids]) | material.marks(earlier.revisions),
             since=(now - RECEIVED_FOR).date(),
             but_not_of=earlier.keys,  # given, but not delivered: those join this digest instead
+            parted=material.parted,
         )
         rows: list[ledger.NewRow] = []
         made: dict[int, Digest] = {}
@@ -272,7 +291,7 @@ def _compose_range(
         added = ledger.add(edition.mailing_id, rows)
         made = {pk: digest for pk, digest in made.items() if pk in added}
         _fold(edition, earlier, made)
-        digests.add(made.values(), day=edition.date, names_of=material.names_of)
+        digests.add(made.values(), day=edition.date)
     return len(added), made.values()
 
 

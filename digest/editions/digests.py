@@ -3,6 +3,7 @@
 import json
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import date
 
 from django.db import connection
@@ -15,12 +16,8 @@ def add_digest_partition(mailing_id: int) -> None:
     ledger.add_partition(Digest._meta.db_table, mailing_id)
 
 
-def add(digests: Iterable[Digest], *, day: date, names_of: Callable[[int], Iterable[int]]) -> None:
-    """Store digests and remember what each reader has been given. Call in the ledger rows' transaction.
-
-    A paper is remembered under all ids that it is known by now (`names_of`): if an operator takes them apart
-    later, who was given the one is not given the other as new.
-    """
+def add(digests: Iterable[Digest], *, day: date) -> None:
+    """Store digests and remember what each reader has been given. Call in the ledger rows' transaction."""
     digests = list(digests)
     with connection.cursor() as cursor:
         with cursor.copy(
@@ -43,10 +40,8 @@ def add(digests: Iterable[Digest], *, day: date, names_of: Callable[[int], Itera
                 )
         with cursor.copy("COPY digest_received (id, subscriber_id, day, paper_ids) FROM STDIN") as copy:
             for digest in digests:
-                given = papers_of(digest)
-                others = (name for pk in given for name in names_of(pk))
-                if all_given := [*dict.fromkeys((*given, *others)), *_revision_marks(digest)]:
-                    copy.write_row((digest.id, digest.subscriber_id, day, all_given))
+                if given := papers_of(digest) + _revision_marks(digest):
+                    copy.write_row((digest.id, digest.subscriber_id, day, given))
 
 
 def papers_of(digest: Digest) -> list[int]:
@@ -72,23 +67,34 @@ def _revision_marks(digest: Digest) -> list[int]:
     ]
 
 
+@dataclass(frozen=True, slots=True)
+class Parted:
+    """Two papers that were one until an operator took them apart, each with all its ids."""
+
+    some: frozenset[int]
+    others: frozenset[int]
+    on: date
+
+
 def already_received(
     subscriber_ids: Sequence[int],
     paper_ids: Collection[int],
     *,
     since: date,
     but_not_of: Collection[int] = (),
+    parted: Collection[Parted] = (),
 ) -> dict[int, set[int]]:
     """Which of these papers each of these readers has been given, by subscriber id; one query.
 
     What failed, was skipped or expired does not count; `uncertain` does. Rows outlive their delivery.
-    `but_not_of`: keys of digests that are passed over.
+    `but_not_of`: keys of digests that are passed over. `parted`: papers that were taken apart; who had been
+    given the one by then is not given the other as new.
     """
     received: dict[int, set[int]] = defaultdict(set)
     with connection.cursor() as cursor:
         cursor.execute(
             """
-            SELECT r.subscriber_id, r.paper_ids FROM digest_received r
+            SELECT r.subscriber_id, r.paper_ids, r.day FROM digest_received r
             LEFT JOIN subscriptions_delivery d ON d.id = r.id
             WHERE r.subscriber_id = ANY(%(readers)s) AND r.day >= %(since)s
               AND r.paper_ids && %(papers)s::bigint[]
@@ -102,6 +108,11 @@ def already_received(
                 "but_not": list(but_not_of),
             },
         )
-        for subscriber_id, given in cursor:
+        for subscriber_id, given, day in cursor:
             received[subscriber_id].update(given)
+            for pair in parted:
+                if day <= pair.on:
+                    for some, others in ((pair.some, pair.others), (pair.others, pair.some)):
+                        if not some.isdisjoint(given):
+                            received[subscriber_id] |= others
     return received

@@ -64,6 +64,7 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         material.all_names(material.positions),
         since=(now - compose.RECEIVED_FOR).date(),
         but_not_of=[delivery_id(edition.mailing_id, reader.pk)],
+        parted=material.parted,
     )[reader.pk]
     digest = compose.gather(material, reader, followed, received=material.as_original(elsewhere))
     if not digests.papers_of(digest):

@@ -204,7 +204,7 @@ class Bloomer:
 
 
 def late_bloomers(day: date, *, span_days: int = 14, rising_days: int = 2, limit: int = 3) -> list[Bloomer]:
-    """Papers first listed in the span that ends with `day`, of which few took notice then and many do now.
+    """Papers first listed in the span before `day`, of which few took notice then and many do now.
 
     Quiet: not above the middle of the votes that its first day's papers had when they were first read.
     Rising: 5 votes or more within the `rising_days` that end with the day after `day`, and no fewer than it
@@ -259,7 +259,7 @@ _BLOOMERS = """
                last.votes - COALESCE(before.votes, first.votes) AS gained
         FROM first JOIN last USING (paper_id) LEFT JOIN before USING (paper_id)
              JOIN usual USING (listing_day)
-        WHERE first.votes <= usual.votes AND first.id <> last.id
+        WHERE first.votes <= usual.votes AND first.id <> last.id AND first.listing_day < %(day)s
     )
     SELECT risen.paper_id, first_id, ((first_at - interval '1 second') AT TIME ZONE 'UTC')::date,
            last_id, ((last_at - interval '1 second') AT TIME ZONE 'UTC')::date, gained

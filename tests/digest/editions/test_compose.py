@@ -478,7 +478,7 @@ class TestWork:
             SubscribedTopicFactory(subscriber=SubscriberFactory(), topic=shared)
         edition = edition_of()
 
-        with django_assert_max_num_queries(45):
+        with django_assert_max_num_queries(46):
             compose.compose(edition, now=MORNING_AFTER)
 
     def test_what_is_received_is_written_with_the_rows(self):
@@ -587,6 +587,35 @@ class TestMerged:
         compose.compose(edition, now=NEXT_MORNING)
 
         assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_nor_is_one_given_before_the_two_were_merged(self):
+        given = paper("Agents")
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        other = paper("Agents again", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        merge = merging.merge(
+            other, given, how="operator", certainty=1, evidence="The same.", now=MORNING_AFTER
+        )
+        merging.undo(merge, now=MORNING_AFTER)
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_what_was_given_after_they_were_taken_apart_excludes_itself_only(self):
+        first, other = paper("Agents"), paper("Agents again", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        merge = merging.merge(other, first, how="operator", certainty=1, evidence="The same.", now=NOON)
+        merging.undo(merge, now=NOON - timedelta(days=1))
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert sections_of(edition, subscriber) == [[other.pk]]
 
 
 class TestRevisions:

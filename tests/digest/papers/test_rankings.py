@@ -259,6 +259,13 @@ class TestLateBloomers:
 
         assert late_bloomers(DAY) == []
 
+    def test_are_not_of_the_day_itself(self) -> None:
+        """At one in the morning nobody has votes; that says nothing of those that have some at night."""
+        paper = listed_paper(seen_at=NOON - timedelta(hours=11), votes=0)
+        SightingFactory(paper=paper, seen_at=NOON + timedelta(hours=9), votes=30)
+
+        assert late_bloomers(DAY) == []
+
     def test_may_have_been_listed_a_second_time_under_another_row(self) -> None:
         paper = self.bloomer("original", first_votes=2, readings=[(NOON - timedelta(days=5), 2)])
         double = PaperFactory(canonical=paper, votes=54)
