@@ -134,11 +134,19 @@ class TestDay:
 
     def test_who_comes_first_does_not_wait_for_the_index_of_topics(self, client, monkeypatch):
         listed_paper(title="Agents")
-        order = []
-        current = recent.current
-        monkeypatch.setattr(recent, "current", lambda **given: order.append("made") or current(**given))
-        about = days.neighbours
-        monkeypatch.setattr(days, "neighbours", lambda day: order.append("shown") or about(day))
+        order: list[str] = []
+        current, about = recent.current, days.neighbours
+
+        def make(**given):
+            order.append("made")
+            return current(**given)
+
+        def show(day):
+            order.append("shown")
+            return about(day)
+
+        monkeypatch.setattr(recent, "current", make)
+        monkeypatch.setattr(days, "neighbours", show)
 
         first = text_of(client.get("/papers/2026-08-20/"))
         second = text_of(client.get("/papers/2026-08-20/"))
