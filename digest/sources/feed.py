@@ -9,8 +9,8 @@ Text first, then XML, then a feed:
 4. feedparser knows the formats, element by namespace. It is given bytes that are well-formed and hold no
    entity, so it never comes to its own repairs, and nothing that it could take for an address to fetch.
 
-Each step is bounded: 5 MB, 10,000 entries, 300,000 elements, 200 levels, a million pieces of text; attributes
-and namespaces too, since feedparser takes the square of their number.
+Each step is bounded: 5 MB, 10,000 entries, 300,000 elements, 200 levels, a million pieces of text;
+attributes, namespaces, names and tags too, since feedparser takes the square of their number or length.
 """
 
 import io
@@ -42,7 +42,15 @@ MOST_ELEMENTS = 300_000
 MOST_PIECES = 1_000_000  # of text: each &lt; is one
 MOST_ATTRIBUTES = 200  # of one element
 MOST_NAMESPACES = 200  # declarations in all; a feed has ten
+LONGEST_NAME = 500  # characters of an author or a tag, all that stands inside included
+MOST_TAGS = 500  # of one entry
 
+# Elements in which feedparser looks for mail addresses, and those that it takes for tags.
+_TAGS = frozenset({"category", "subject", "keywords"})
+_NAMES = _TAGS | {
+    *("author", "creator", "contributor", "publisher", "managingeditor", "webmaster", "owner", "credit"),
+    *("name", "email"),
+}
 _ROOTS = frozenset({"rss", "rdf", "feed", "channel"})
 _MARKS = (  # the longer first: UTF-32's begins like UTF-16's
     (BOM_UTF32_LE, "utf-32"),
@@ -230,6 +238,10 @@ class _Census(ContentHandler):
         self.depth = 0
         self.pieces = 0
         self.namespaces = 0
+        self.has_long_names = False  # or too many tags
+        self._inside_name = 0  # levels
+        self._name = 0  # characters of the name that is being read
+        self._tags = 0  # of the entry that is being read
 
     def startPrefixMapping(self, prefix: str | None, uri: str) -> None:  # noqa: N802  SAX calls it so
         self.namespaces += 1
@@ -243,7 +255,15 @@ class _Census(ContentHandler):
         self.root = self.root or local
         self.elements += 1
         self.depth += 1
-        self.entries += local in ("item", "entry")
+        if local in ("item", "entry"):
+            self.entries += 1
+            self._tags = 0
+        if local in _TAGS:
+            self._tags += 1
+            self.has_long_names = self.has_long_names or self._tags > MOST_TAGS
+        if self._inside_name or local in _NAMES:
+            self._name = self._name if self._inside_name else 0
+            self._inside_name += 1
         if self.depth > DEEPEST:
             raise NotAList(f"XML of more than {DEEPEST} levels, where a feed has ten")
         if self.elements > MOST_ELEMENTS:
@@ -257,9 +277,13 @@ class _Census(ContentHandler):
         self.pieces += 1
         if self.pieces > MOST_PIECES:
             raise NotAList(f"more than {MOST_PIECES:,} pieces of text, too much for a feed")
+        if self._inside_name:
+            self._name += len(content)
+            self.has_long_names = self.has_long_names or self._name > LONGEST_NAME
 
     def endElementNS(self, name: tuple[str | None, str], qname: str | None) -> None:  # noqa: N802
         self.depth -= 1
+        self._inside_name = max(self._inside_name - 1, 0)
 
 
 def _well_formed(text: str) -> tuple[bytes, list[str]]:
@@ -270,23 +294,22 @@ def _well_formed(text: str) -> tuple[bytes, list[str]]:
     text = _NUMBERED.sub(_allowed, text)
     xml = text.encode()
     try:
-        _judge(xml)
-        return xml, []
+        return _with_short_names(xml, _judge(xml))
     except SAXException as error:
         problem = _in_words(error)
     ways = ((_mended, "was mended"), (_forced, "was mended by force; entries may be missing"))
     for mend, done in ways:
         mended = mend(text)
         try:
-            _judge(mended)
+            short, notes = _with_short_names(mended, _judge(mended))
         except SAXException:
             continue
-        return mended, [f"Its XML is not well-formed ({problem}) and {done}."]
+        return short, [f"Its XML is not well-formed ({problem}) and {done}.", *notes]
     raise NotAList(f"XML that cannot be mended ({problem}); it begins {text[:100]!a}")
 
 
-def _judge(xml: bytes) -> None:
-    """Raises SAXException for what is no XML, and NotAList for XML that is no feed."""
+def _judge(xml: bytes) -> _Census:
+    """What it holds. Raises SAXException for what is no XML, and NotAList for XML that is no feed."""
     census = _Census()
     parser = create_parser(forbid_dtd=True, forbid_entities=True, forbid_external=True)
     parser.setFeature(feature_namespaces, True)
@@ -300,6 +323,40 @@ def _judge(xml: bytes) -> None:
         ) from error
     if census.root not in _ROOTS:
         raise NotAList(_other(census.root))
+    return census
+
+
+def _with_short_names(xml: bytes, census: _Census) -> tuple[bytes, list[str]]:
+    """The document without the rest of names and tags that no reader needs, and a note on them.
+
+    feedparser looks for a mail address in each author, which takes the square of its length, and compares
+    each tag of an entry with all before it.
+    """
+    if not census.has_long_names:
+        return xml, []
+    try:
+        root = etree.fromstring(
+            xml, etree.XMLParser(resolve_entities=False, no_network=True, huge_tree=False)
+        )
+    except etree.XMLSyntaxError as error:
+        raise NotAList("a feed that cannot be read") from error
+    tags = 0
+    for element in list(root.iter("*")):
+        local = etree.QName(element).localname.lower()
+        if local in ("item", "entry"):
+            tags = 0
+        tags += local in _TAGS
+        parent = element.getparent()
+        if local in _TAGS and tags > MOST_TAGS and parent is not None:
+            parent.remove(element)
+        elif local in _NAMES and sum(map(len, element.itertext())) > LONGEST_NAME:
+            whole = "".join(element.itertext("*"))[:LONGEST_NAME]
+            del element[:]
+            element.text = whole
+    note = (
+        f"Names of more than {LONGEST_NAME} characters, or more than {MOST_TAGS} tags of an entry, were cut."
+    )
+    return etree.tostring(root), [note]
 
 
 def _without_prolog(text: str) -> str:

@@ -20,6 +20,8 @@ from typing import Any, TypeVar
 from digest.sources.records import NotAList, PaperRecord, Parsed, Rejected
 
 PATH = "/api/daily_papers"
+LARGEST = 5_000_000  # bytes; a hundred entries are some 230 kB
+MOST_ENTRIES = 2_000  # of one answer; five hundred are the most that is asked for
 DEFAULT_LIMIT = 50  # entries in an answer when no limit is asked for, or none is honoured
 SUMMARY_SOURCE = "Hugging Face"
 
@@ -73,6 +75,8 @@ def _entries(body: bytes) -> list[Any]:
     except (ValueError, RecursionError) as error:
         raise NotAList(f"not JSON ({type(error).__name__}); it begins {_beginning(body)}") from error
     if isinstance(answer, list):
+        if len(answer) > MOST_ENTRIES:
+            raise NotAList(f"a list of {len(answer):,} entries, too many for a page of papers")
         return answer
     raise NotAList(f"{_what(answer)} where a list belongs; it begins {_beginning(body)}")
 

@@ -73,6 +73,7 @@ def read(source: Source, day: date | None, *, now: datetime, client: Client) -> 
             params={"date": day.isoformat(), "limit": _LIMIT, "p": 0},
             etag=batch.etag if batch and has_list else "",
             last_modified=batch.last_modified if batch and has_list else "",
+            largest=huggingface.LARGEST,
         )
     except SourceError as error:
         # What it answers for a day without papers is not documented; 400 and 404 may be it.
@@ -132,7 +133,8 @@ def _pages(address: str, day: date, first: Answer, client: Client) -> list[tuple
     seen = {same_entry(record) for record in page.records}
 
     def ask(limit: int, number: int) -> bool:
-        answer = client.get(address, params={"date": day.isoformat(), "limit": limit, "p": number})
+        params: dict[str, str | int] = {"date": day.isoformat(), "limit": limit, "p": number}
+        answer = client.get(address, params=params, largest=huggingface.LARGEST)
         further = _parsed(answer, day)
         fresh = {same_entry(record) for record in further.records} - seen
         if fresh:

@@ -139,12 +139,22 @@ def _characters(body: bytes, entries: Collection[str]) -> tuple[str, list[str]]:
         where = _place(text, forbidden.start(), entries)
         text, count = _FORBIDDEN.subn("", text)
         notes.append(f"{_count(count, 'character', 'characters')} that XML forbids left out, first {where}.")
-    spoiled = [match for match in _NUMBERED.finditer(text) if not _is_allowed(match)]
-    if spoiled:
-        where = _place(text, spoiled[0].start(), entries)
-        text = _NUMBERED.sub(lambda match: match[0] if _is_allowed(match) else "\ufffd", text)
+    # One at a time: there may be millions.
+    first = next((match for match in _NUMBERED.finditer(text) if not _is_allowed(match)), None)
+    if first is not None:
+        where = _place(text, first.start(), entries)
+        spoiled = 0
+
+        def replaced_if_spoiled(reference: re.Match[str]) -> str:
+            nonlocal spoiled
+            if _is_allowed(reference):
+                return reference[0]
+            spoiled += 1
+            return "\ufffd"
+
+        text = _NUMBERED.sub(replaced_if_spoiled, text)
         notes.append(
-            f"{_count(len(spoiled), 'reference', 'references')} to characters that XML forbids replaced, "
+            f"{_count(spoiled, 'reference', 'references')} to characters that XML forbids replaced, "
             f"first {where}."
         )
     return _STRAY.sub(_unescaped, text).lstrip("\ufeff \t\r\n"), notes

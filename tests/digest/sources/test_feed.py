@@ -573,6 +573,27 @@ class TestHostile:
             with suppress(NotAList):
                 parse(whole)
 
+    @pytest.mark.parametrize(
+        "crowd",
+        [
+            pytest.param(f"<author>{'a' * 1_000_000}</author>", id="an author without end"),
+            pytest.param(f"<author><name>{'a.' * 500_000}@</name></author>", id="a mail address without end"),
+            pytest.param("".join(f"<category>{n}</category>" for n in range(50_000)), id="tags without end"),
+            pytest.param(f"<keywords>{'a,' * 500_000}</keywords>", id="keywords without end"),
+        ],
+    )
+    def test_names_and_tags_without_end_cost_no_more_than_their_length(self, crowd: str) -> None:
+        item = "<item><title>{}</title><link>https://lab.institute/{}</link>{}</item>"
+        body = rss(item.format("First", 1, crowd), item.format("Second", 2, "<author>Ada</author>"))
+
+        began = time.process_time()
+        parsed = feed.parse(body, TODAY)
+
+        assert time.process_time() - began < 5
+        assert [one.title for one in parsed.records] == ["First", "Second"]
+        assert parsed.records[1].authors == ("Ada",)
+        assert "were cut" in parsed.notes[0]
+
 
 @pytest.mark.shared_data
 class TestRecordedFeeds:

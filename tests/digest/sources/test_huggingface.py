@@ -43,6 +43,10 @@ class TestHostileEntries:
         assert parsed.records[0].votes is None
         assert "upvotes" in parsed.notes[0]
 
+    def test_a_list_too_long_for_a_page_is_none(self) -> None:
+        with pytest.raises(NotAList, match="2,001 entries"):
+            parse(b"[" + b"{}," * 2_000 + b"{}]", FRIDAY)
+
 
 class TestRecord:
     def test_reads_what_an_entry_says(self) -> None:
