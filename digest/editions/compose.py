@@ -109,6 +109,7 @@ class Material:
     edition: Edition
     positions: dict[int, int]  # paper id → place by trending score; best first
     revisions: dict[int, int] = field(default_factory=dict)  # paper id → version; not new to the list
+    listed_revisions: dict[int, int] = field(default_factory=dict)  # the same of papers that are listed too
     canonical: dict[int, int] = field(default_factory=dict)  # merged paper id → what it turned out to be
     parted: list[digests.Parted] = field(default_factory=list)
     hits: Hits = field(default_factory=dict)
@@ -119,12 +120,15 @@ class Material:
     @classmethod
     def of(cls, edition: Edition) -> "Material":
         rows = edition.edition_papers.filter(folded_in=False).order_by("position")
-        revised = rows.filter(announced=EditionPaper.Announced.UPDATED).values_list("paper_id", "version")
-        material = cls(
-            edition,
-            positions=dict(rows.values_list("paper_id", "position")),
-            revisions={paper_id: version or 0 for paper_id, version in revised},
-        )
+        material = cls(edition, positions={})
+        for paper_id, position, announced, version in rows.values_list(
+            "paper_id", "position", "announced", "version"
+        ):
+            material.positions[paper_id] = position
+            if announced == EditionPaper.Announced.UPDATED:
+                material.revisions[paper_id] = version or 0
+            elif version:
+                material.listed_revisions[paper_id] = version
         material.bring_names(material.positions)
         return material
 
@@ -161,7 +165,8 @@ class Material:
     def all_names(self, paper_ids: Iterable[int]) -> set[int]:
         """These papers under every id that is known, and the marks of those that are here as revisions."""
         apart = {pk for pair in self.parted for pk in (*pair.some, *pair.others)}
-        return {*paper_ids, *self.canonical, *self.canonical.values(), *self.marks(self.revisions), *apart}
+        marks = self.marks(self.revisions) | self.marks(self.listed_revisions)
+        return {*paper_ids, *self.canonical, *self.canonical.values(), *marks, *apart}
 
     def marks(self, revisions: Mapping[int, int]) -> set[int]:
         """What stands in `received` for revisions that were sent as such."""
@@ -351,13 +356,17 @@ def gather(
     reader wants, the topics take turns, so that a busy one does not crowd out the rest.
     """
     wanted: list[tuple[SubscribedTopic, list[int]]] = []
+    news: dict[int, int] = {}  # listed papers that this reader had before the version that is announced now
     first_place: dict[int, tuple[int, int]] = {}  # original → number of the topic, id under which it came
     also: dict[int, list[int]] = defaultdict(list)
     for number, topic in enumerate(topics):
         own: list[int] = []
         for paper_id, _ in material.hits.get(topic.topic.filter_id, ()):
             original = material.original(paper_id)
-            if _is_not_for(reader, original, material.revisions.get(paper_id), received):
+            version = material.revisions.get(paper_id)
+            if version is None and original in received and paper_id in material.listed_revisions:
+                version = news[paper_id] = material.listed_revisions[paper_id]
+            if _is_not_for(reader, original, version, received):
                 continue
             if original in first_place:
                 place, shown = first_place[original]
@@ -387,8 +396,13 @@ def gather(
             str(pk): before[topic.topic_id][pk] for pk in papers if pk in before.get(topic.topic_id, ())
         }:
             section["why"] = why
-        if updated := {str(pk): revisions[pk] for pk in papers if _is_revision(pk, material, revisions)}:
+        updated = {str(pk): revisions[pk] for pk in papers if _is_revision(pk, material, revisions)}
+        updated |= {str(pk): news[pk] for pk in papers if pk in news}
+        if updated:
             section["updated"] = updated
+        listed = material.listed_revisions
+        if newest := {str(pk): listed[pk] for pk in papers if pk in listed and pk not in news}:
+            section["newest"] = newest
         sections.append(section)
     shown = sum(len(papers) for papers in chosen)
     top: list[int] = []

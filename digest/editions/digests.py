@@ -60,10 +60,11 @@ def renamed(given: int, name_of: Callable[[int], int]) -> int:
 
 
 def _revision_marks(digest: Digest) -> list[int]:
+    """Of revisions, and of papers that were new to the reader in the version that was announced that day."""
     return [
         revision_mark(int(pk), version)
         for section in digest.sections
-        for pk, version in section.get("updated", {}).items()
+        for pk, version in (section.get("updated", {}) | section.get("newest", {})).items()
     ]
 
 

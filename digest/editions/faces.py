@@ -169,7 +169,7 @@ def _labels(row: EditionPaper) -> Iterator[Label]:
             yield Label(_("News"), is_kind=True)
     if row.paper.withdrawn_at is not None:
         yield Label(_("Withdrawn"), is_kind=False)
-    elif row.announced == EditionPaper.Announced.UPDATED:
+    elif row.announced == EditionPaper.Announced.UPDATED or row.version:
         said = _("Updated v%(version)d") % {"version": row.version} if row.version else _("Updated")
         yield Label(said, is_kind=False)
     elif row.announced == EditionPaper.Announced.CROSS:

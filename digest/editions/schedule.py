@@ -5,7 +5,7 @@ Calendar decisions take `now`; design.md, "Editions and time", is the specificat
 
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from functools import lru_cache
 from typing import Any, Protocol
@@ -164,8 +164,10 @@ def _members(kind: str, days: Span) -> dict[int, _Member]:
     members = {pk: _Member(_listed_on(rows, days), _announced(rows)) for pk, rows in listed.items()}
     for pk, rows in revised.items():
         version = max((row["newest"] for row in rows if row["newest"]), default=None)
-        updated = EditionPaper.Announced.UPDATED
-        members.setdefault(pk, _Member(rows[-1]["listing_day"], updated, version))
+        if pk in members:  # the version is news for those who had the paper before
+            members[pk] = replace(members[pk], version=version)
+        else:
+            members[pk] = _Member(rows[-1]["listing_day"], EditionPaper.Announced.UPDATED, version)
     return members
 
 

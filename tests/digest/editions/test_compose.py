@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from digest.editions import compose, digests, schedule
+from digest.editions import compose, digests, faces, schedule
 from digest.models import Digest, Edition, EditionMatch, Received
 from digest.papers import merging
 from digest.processes import wait_until
@@ -710,6 +710,53 @@ class TestRevisions:
         compose.compose(edition, now=NEXT_MORNING)
 
         assert row_of(edition, subscriber).reason == "no_match"
+
+    def test_of_a_paper_that_is_listed_the_same_day_come_to_who_had_it(self):
+        known = paper("Agents")
+        asked, other = reader("agent", wants_updates=True), reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        deliver_all(Edition.objects.get())
+        SightingFactory(paper=known, listing_day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        self.revised(NEXT_DAY, known=known)
+        late = reader("agent")
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert sections_of(edition, asked) == sections_of(edition, late) == [[known.pk]]
+        assert row_of(edition, other).reason == "no_match"
+        member = edition.edition_papers.get()
+        assert (member.announced, member.version) == ("new", 2)
+        assert [label.text for label in faces.face(member, faces.Told(), {}, length="gist").labels] == [
+            "Updated v2"
+        ]
+
+    def test_of_a_paper_that_came_new_in_that_version_do_not_come(self):
+        known = paper("Agents")
+        self.revised(known=known)
+        subscriber, other = reader("agent", wants_updates=True), reader("agent")
+        edition = edition_of()
+        compose.compose(edition, now=MORNING_AFTER)
+        assert sections_of(edition, subscriber) == [[known.pk]]
+        deliver_all(edition)
+        Subscriber.objects.update(frequency=Subscriber.Frequency.WEEKLY)
+        weekly = schedule.open_edition("weekly", DAY, now=schedule.opening("weekly", DAY))
+
+        compose.compose(weekly, now=weekly.opened_at)
+
+        assert row_of(weekly, subscriber).reason == row_of(weekly, other).reason == "no_match"
+
+    def test_a_new_paper_that_was_revised_the_same_day_is_folded_for_everybody(self):
+        known = paper("Agents")
+        self.revised(known=known)
+        subscriber = reader("agent")
+        compose.compose(edition_of(), now=MORNING_AFTER)
+        paper("Agents too", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        edition = edition_of(NEXT_DAY)
+
+        compose.compose(edition, now=NEXT_MORNING)
+
+        assert [known.pk in shown for shown in sections_of(edition, subscriber)] == [True]
 
     def test_come_once_whatever_the_paper_turned_out_to_be(self):
         known = self.revised(known=PaperFactory(title="Agents", arxiv_id=None, key="doi:10.1000/agents"))
