@@ -132,8 +132,10 @@ class Digest(models.Model):
     The key is the ledger key (mailing << 32 | subscriber); partitioned like the ledger, for the same
     reason. `sections` is [{"topic": id, "filter": id, "papers": [id, …], "also": {"paper": [filter, …]}},
     …] in reader order; the reasons of each paper stand in EditionMatch, those of papers folded in from
-    an earlier edition in the section's own "why": {"paper id": [[field, words], …]}. `held` counts matching
-    papers that a cap left out. `top` lists papers of the fallback for readers without a match.
+    an earlier edition in the section's own "why": {"paper id": [[field, words], …]}. "updated": {"paper id":
+    version} are those that come as revisions, "newest" those listed anew together with a version, which must
+    not come again as one. `held` counts matching papers that a cap left out. `top` lists papers of the
+    fallback for readers without a match.
     """
 
     id = models.BigIntegerField(primary_key=True)
