@@ -192,8 +192,10 @@ def _page(source: Source) -> str:
 
 def _huggingface(source: Source, now: datetime) -> Finding:
     address = (source.url or settings.HUGGINGFACE_URL).rstrip("/") + huggingface.PATH
+    client = Client.for_start()
+    client = client.public_only() if source.url else client
     try:
-        Client.for_start().get(address, params={"date": f"{now - timedelta(days=1):%Y-%m-%d}", "limit": 1})
+        client.get(address, params={"date": f"{now - timedelta(days=1):%Y-%m-%d}", "limit": 1})
     except SourceError as error:
         return Finding(source.name, BAD, "did not answer", str(error))
     return Finding(source.name, GOOD, f"{urlsplit(address).netloc} answers")
@@ -221,6 +223,7 @@ def _arxiv(source: Source) -> Finding:
             attempts=1,
             total_seconds=_ARXIV_SECONDS,
             budget_seconds=_ARXIV_SECONDS,
+            is_public_only=door == doors.FEED_DOOR and bool(source.url),
             turn=partial(clock.turn, doors.CLOCK, heeding=(door,), longest_wait_seconds=_ARXIV_SECONDS),
         )
         try:

@@ -7,10 +7,13 @@ answer, and one that we read wrongly.
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Protocol
+
+from django.db import connection
 
 from digest.models import Batch, Source
 from digest.papers import alarms, mentions, sample
@@ -26,10 +29,12 @@ CLAIM = timedelta(minutes=10)  # a run that was killed is taken up again after t
 # With one more attempt each of these stays under a task's two minutes.
 TASK_BUDGET_SECONDS = 50.0  # of waiting, for one source
 RUN_SECONDS = 80.0  # for all sources; what is left is the next poke's
+FEED_BUDGET_SECONDS = 20.0  # for one of the many
 LEAST_SECONDS = 30.0  # without these no further source is begun
 START_BUDGET_SECONDS = 30.0  # what a starting service spends on reading days from a source that answers
 
 _LONGEST_ERROR = 1_000
+_LOCK = 0x66656564  # "feed": the advisory lock of reading feeds
 _LONG_AGO = datetime(2000, 1, 1, tzinfo=UTC)
 
 logger = logging.getLogger(__name__)
@@ -145,24 +150,49 @@ def fetch_due(
 ) -> list[Ingested]:
     """Read the sources whose time has come, and note when each is next. Beat pokes this every minute.
 
-    One conditional UPDATE claims a source, so two workers never read it at once. Those that waited longest
-    come first; when RUN_SECONDS are nearly over, the rest is left unclaimed to the next poke. A source that
-    fails is asked again later (`AFTER_FAILURE`), or when it says; the others are not affected.
+    One conditional UPDATE claims a source, so two workers never read it at once. Hugging Face and arXiv come
+    first, then the others, those that waited longest first; when RUN_SECONDS are nearly over, the rest is
+    left unclaimed to the next poke. A source that fails is asked again later (`AFTER_FAILURE`), or when it
+    says; the others are not affected.
+
+    Feeds are read by one worker at a time: hundreds that do not answer would keep all workers from the day's
+    lists, and from sending.
     """
     _add_own()
     done: list[Ingested] = []
     ends_at = clock() + RUN_SECONDS
-    for source in Source.objects.due(now).filter(kind__in=KINDS).order_by("next_fetch_at", "pk"):
-        left = ends_at - clock()
-        if left < LEAST_SECONDS:
-            break
-        claim = Source.objects.due(now).filter(pk=source.pk, next_fetch_at=source.next_fetch_at)
-        if claim.update(next_fetch_at=now + CLAIM):
-            own = client or Client(budget_seconds=min(TASK_BUDGET_SECONDS, left))
-            done += _fetch_source(source, now=now, client=own)
+    due = list(Source.objects.due(now).filter(kind__in=KINDS).order_by("next_fetch_at", "pk"))
+    due.sort(key=lambda source: reader_of(source) is plain)
+    with _feeds_turn() as has_turn:
+        for source in due:
+            is_plain = reader_of(source) is plain
+            if is_plain and not has_turn:
+                break
+            left = ends_at - clock()
+            if left < LEAST_SECONDS:
+                break
+            claim = Source.objects.due(now).filter(pk=source.pk, next_fetch_at=source.next_fetch_at)
+            if claim.update(next_fetch_at=now + CLAIM):
+                budget = FEED_BUDGET_SECONDS if is_plain else TASK_BUDGET_SECONDS
+                own = client or Client(budget_seconds=min(budget, left))
+                done += _fetch_source(source, now=now, client=own)
     mentions.resolve(now=now)
     alarms.check(now=now)
     return done
+
+
+@contextmanager
+def _feeds_turn() -> Iterator[bool]:
+    """Whether it is ours to read feeds; nobody waits for it. It ends with the connection, too."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_lock(%s)", [_LOCK])
+        (is_ours,) = cursor.fetchone()
+    try:
+        yield is_ours
+    finally:
+        if is_ours:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_unlock(%s)", [_LOCK])
 
 
 def _fetch_source(source: Source, *, now: datetime, client: Client) -> list[Ingested]:

@@ -47,14 +47,15 @@ class Interrupted(SourceError):
 def announcement(
     client: Client, categories: Sequence[str], *, address: str = ""
 ) -> tuple[rss.Announcement, Answer]:
-    """The feed of these categories together, and the answer it came in.
+    """The feed of these categories together, and the answer it came in. `address` was typed by somebody.
 
     Raises Refused where arXiv does not take one of them, SourceError for anything else.
     """
     root = (address or settings.ARXIV_RSS_URL).rstrip("/")
     url = f"{root}/rss/" + "+".join(quote(category, safe=".-") for category in categories)
     try:
-        answer = _ask(client, url, {}, door=FEED_DOOR, accept="application/rss+xml, application/xml")
+        asking = client.public_only() if address else client
+        answer = _ask(asking, url, {}, door=FEED_DOOR, accept="application/rss+xml, application/xml")
     except SourceError as error:
         if error.status is None or not _is_refusal(error.status):
             raise

@@ -1,10 +1,12 @@
 """Days read over a real socket into real tables."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connections
 
 from digest.models import Alarm, Batch, Paper, Sighting, Source
 from digest.papers import fetch, sample
@@ -58,6 +60,18 @@ def everything() -> list[tuple[Any, ...]]:
 
 
 class TestFetchDay:
+    @pytest.mark.parametrize("slug", ["huggingface", "arxiv"])
+    def test_an_address_that_was_typed_in_the_admin_leads_to_no_private_network(
+        self, server: HuggingFaceServer, slug: str
+    ) -> None:
+        source = Source.objects.get(slug=slug)
+        source.url = server.url
+
+        with pytest.raises(SourceError, match="is not on the public internet"):
+            fetch_day(source, FRIDAY, now=NOON, client=patient())
+
+        assert server.asked == []
+
     def test_stores_a_day(self, server: HuggingFaceServer, source: Source) -> None:
         server.days[FRIDAY] = entries(3)
 
@@ -435,6 +449,32 @@ class TestSeveralSources:
         fetch_due(now=NOON, client=patient())
 
         assert [asked.path for asked in site.asked] == ["/c", "/a", "/b"]
+
+    def test_the_day_s_lists_come_before_feeds_that_waited_longer(
+        self, site: WebServer, feeds: list[Source], server: HuggingFaceServer
+    ) -> None:
+        Source.objects.filter(slug="huggingface").update(enabled=True, next_fetch_at=NOON)
+        Source.objects.filter(slug="a").update(next_fetch_at=NOON - timedelta(hours=5))
+        ticks = iter([0.0, 1.0, fetch.RUN_SECONDS - fetch.LEAST_SECONDS + 1])
+
+        fetch_due(now=NOON, client=patient(), clock=lambda: next(ticks))
+
+        assert server.asked
+        assert site.asked == []
+
+    def test_feeds_are_read_by_one_worker_at_a_time_and_the_day_s_lists_by_any(
+        self, site: WebServer, feeds: list[Source], server: HuggingFaceServer
+    ) -> None:
+        Source.objects.filter(slug="huggingface").update(enabled=True, next_fetch_at=NOON)
+        with closing(connections["default"].copy()) as other:
+            with other.cursor() as cursor:
+                cursor.execute("SELECT pg_advisory_lock(%s)", [fetch._LOCK])
+            fetch_due(now=NOON, client=patient())
+            assert server.asked
+            assert site.asked == []
+
+        fetch_due(now=NOON, client=patient())
+        assert {asked.path for asked in site.asked} == {"/a", "/b", "/c"}
 
     def test_a_source_that_is_dead_for_long_is_an_alarm(self, site: WebServer, feeds: list[Source]) -> None:
         del site.pages["/a"]
