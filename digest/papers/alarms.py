@@ -212,9 +212,11 @@ def _late_and_empty(sources: Sequence[Source], days: Sequence[date], *, now: dat
             source__in=lists, listing_day__in=days, fetched_at__isnull=False, is_sample=False
         )
     }
-    # A source that was just added has no late lists.
+    # A source that was just added has no late lists; the bundled sample is no reading of it.
     was_read: set[Any] = set(
-        Batch.objects.filter(source__in=lists, listing_day__lt=days[0], fetched_at__isnull=False)
+        Batch.objects.filter(
+            source__in=lists, listing_day__lt=days[0], fetched_at__isnull=False, is_sample=False
+        )
         .values_list("source_id", "category")
         .distinct()
     )

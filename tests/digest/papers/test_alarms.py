@@ -167,6 +167,12 @@ class TestLate:
 
         assert standing() == {"late:arxiv:cs.AI:2026-06-23", "late:arxiv:cs.CL:2026-06-23"}
 
+    def test_an_installation_that_has_read_nothing_but_the_sample_is_not_late(self, arxiv: Source) -> None:
+        Batch.objects.update(is_sample=True)
+        alarms.check(now=NINE)
+
+        assert standing() == set()
+
     def test_costs_a_few_queries(self, django_assert_max_num_queries: Any) -> None:
         alarms.check(now=NINE)
         with django_assert_max_num_queries(5):
