@@ -406,7 +406,8 @@ class Client:
             raise requests.exceptions.ContentDecodingError(str(error)) from error
         except urllib3_exceptions.ReadTimeoutError as error:
             raise requests.ReadTimeout(_INCOMPLETE) from error
-        except (urllib3_exceptions.HTTPError, http.client.HTTPException, OSError) as error:
+        # http.client stumbles over a chunk of a negative size.
+        except (urllib3_exceptions.HTTPError, http.client.HTTPException, OSError, ValueError) as error:
             raise requests.exceptions.ChunkedEncodingError(str(error)) from error
         return body.getvalue()
 

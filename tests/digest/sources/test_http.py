@@ -375,6 +375,17 @@ def drip(*, before: bytes = b"", piece: bytes, seconds: float = 0.02) -> Callabl
     return write
 
 
+@pytest.mark.parametrize("size", [b"-5", b"zz"])
+def test_a_chunk_of_no_size_is_a_broken_answer(site: WebServer, clock: Clock, size: bytes) -> None:
+    def answer(out: BinaryIO) -> None:
+        out.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + size + b"\r\nabc")
+
+    site.pages["/"] = Reply(raw=answer)
+
+    with pytest.raises(SourceError, match="broke in the middle"):
+        client(clock, attempts=1).get(site.url + "/")
+
+
 class TestSlowAnswers:
     @pytest.mark.parametrize(
         ("before", "piece"),
