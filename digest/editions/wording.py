@@ -217,7 +217,8 @@ def _why(
     also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
     elsewhere = prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})
     facts = [Why((), elsewhere)] if also else []
-    if known.places.get(paper_id) == 1:
+    # Among papers that nobody has voted for, the first is first by chance.
+    if known.places.get(paper_id) == 1 and known.votes.get(paper_id):
         facts += _place(known, paper_id)
     return (*parts[: max(1, REASONS - len(facts))], *facts)
 

@@ -182,6 +182,14 @@ class TestContent:
         assert "Why: agents in title; first of 2 that day" in plain
         assert "Why: agents in title; also in tool" in plain
 
+    def test_nobody_is_first_among_papers_without_votes(self):
+        listed_paper(title="On agents", votes=None, comments=None, abstract="")
+        listed_paper(title="More agents", votes=None, comments=None, abstract="")
+        plain = text(letter(edition_of(), reader("agent")))
+
+        assert "Why: agents in title" in plain
+        assert "first of" not in plain
+
     def test_names_catalogue_topics_in_the_readers_language_with_a_link(self):
         listed_paper(title="On agents")
         subscriber = reader("agent", language="zh-hans")
