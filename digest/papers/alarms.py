@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Q
 
 from digest.models import Alarm, Batch, Source
+from digest.papers.text import spelled_out
 from digest.sources.arxiv import calendar
 
 # Of one list, read again: entries may be taken back, a dozen of 25 at most in the recorded days; less than
@@ -46,6 +47,7 @@ def raise_(
     listing_day: date | None = None,
 ) -> Alarm:
     """Raise an alarm, or bring the message of the one that stands up to date."""
+    message = spelled_out(message)
     alarm, is_new = Alarm.objects.get_or_create(
         key=key[:200],
         cleared_at=None,

@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from digest.papers import remarks
+from digest.papers.glance import web_link
 from digest.papers.identity import Identity, NoIdentity, identify, title_key
 from digest.papers.text import readable
 from digest.sources.records import PaperRecord, Parsed, Rejected
@@ -34,7 +35,6 @@ _KINDS = frozenset({"paper", "post", "forum", "news"})
 _ADDRESS = re.compile(r"https?://[^\s\x00-\x20\x7f-\x9f\"<>\\\ud800-\udfff]+", re.IGNORECASE)
 # Nine names in ten: nothing in them that cleaning would change.
 _PLAIN_NAME = re.compile(r"[A-Za-z]+(?:(?:[ .]{1,2}|-)[A-Za-z]+)*\.?")
-_UNSTORABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
 
 
 @dataclass(kw_only=True, slots=True)
@@ -169,12 +169,13 @@ def _names(texts: Iterable[str], most: int) -> list[str]:
 def _code(text: str, longest: int) -> str:
     """A word that stands for something, such as cs.CL: too long a one stands for nothing that we know."""
     text = text.strip()
-    return "" if len(text) > longest or _UNSTORABLE.search(text) else text
+    return text if len(text) <= longest and text.isprintable() else ""
 
 
 def _address(text: str, longest: int) -> str:
     text = text.strip()
-    return text if len(text) <= longest and _ADDRESS.fullmatch(text) else ""
+    is_one = len(text) <= longest and text.isprintable() and _ADDRESS.fullmatch(text) and web_link(text)
+    return text if is_one else ""
 
 
 def _count(value: int | None, highest: int) -> int | None:

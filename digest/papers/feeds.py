@@ -5,11 +5,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.utils.text import slugify
 
 from digest.models import Source
 from digest.papers import mentions
+from digest.papers.text import readable
 from digest.sources import discovery, feed
 from digest.sources.http import Answer, Client, SourceError
 from digest.sources.records import NotAList, Parsed
@@ -23,6 +24,7 @@ ACCEPT = "application/atom+xml, application/rss+xml, application/feed+json, appl
 
 _LONGEST_ADDRESS = 500
 _LONGEST_NAME = 120
+_LOCK = 0x66616464  # "fadd": the advisory lock of adding feeds; reading them has another
 _OWN_SOURCES = {
     "rss.arxiv.org": "arXiv",
     "export.arxiv.org": "arXiv",
@@ -49,20 +51,35 @@ def add(
     sentence: no feed there, an address that may not be asked, a feed that is read already.
     """
     found = find(address, now=now, client=client)
-    if known := Source.objects.filter(url=found.address).first():
-        state = "" if known.enabled else " It is switched off: switch it on."
-        raise SourceError(f"{found.address} is read already, as {known.name!r}.{state}")
     host = urlsplit(found.address).hostname or "feed"
-    named = " ".join((name or found.title or host).split())[:_LONGEST_NAME]
+    named = _named(name) or _named(found.title) or host
     with transaction.atomic():
+        _lock()
+        if known := Source.objects.filter(url=found.address).first():
+            state = "" if known.enabled else " It is switched off: switch it on."
+            raise SourceError(f"{found.address} is read already, as {known.name!r}.{state}")
         return Source.objects.create(
-            slug=_free_slug(named or host),
-            name=named or host,
+            slug=_free_slug(named),
+            name=named,
             kind=Source.Kind.FEED,
             gives=gives or _guess(found),
             url=found.address,
             next_fetch_at=now,
         )
+
+
+def _lock() -> None:
+    """Wait for whoever else adds a feed, so that an address and a slug that are free stay so.
+
+    Held until the transaction ends; nobody is asked anything meanwhile.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+
+
+def _named(text: str) -> str:
+    """A name that readers can read; feeds call themselves whatever they like."""
+    return readable(text[: 2 * _LONGEST_NAME])[:_LONGEST_NAME].rstrip()
 
 
 def find(address: str, *, now: datetime, client: Client | None = None) -> Found:

@@ -33,7 +33,9 @@ _TRACKING = re.compile(
 )
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 # What no address holds, and no database takes; Python's own parser drops line breaks without a word.
-_NOT_IN_AN_ADDRESS = re.compile("[\\s\x00-\x20\x7f-\x9f\ud800-\udfff]")
+_NOT_IN_AN_ADDRESS = re.compile(
+    "[\\s\x00-\x20\x7f-\x9f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff\ud800-\udfff]"
+)
 
 # Letters and digits. Shorter titles ("Introduction", "Editorial") are given to many works; of 43,249 arXiv
 # papers 76 have one.

@@ -29,6 +29,7 @@ from digest.models import Batch, Merge, Paper, SetAside, Sighting, Source
 from digest.papers import alarms, merging, rows
 from digest.papers.cleaning import COUNTS, Clean, clean, kind_of
 from digest.papers.identity import NotAnAddress, canonical_url
+from digest.papers.text import spelled_out
 from digest.sources.records import PaperRecord, Parsed, Rejected
 
 _LONGEST_RAW = 20_000
@@ -280,7 +281,7 @@ def _ingest(
             _count(
                 batches, cleaned.kept, where, stored, aside=[own for own, _one in aside], unplaced=unplaced
             )
-        errors = [_storable(said) for said in (*(one.problem for _own, one in aside), *cleaned.notes)]
+        errors = [spelled_out(said) for said in (*(one.problem for _own, one in aside), *cleaned.notes)]
         for place, batch in batches.items():
             batch.most_declared = max(batch.most_declared, batch.declared)
             batch.errors = errors[:_MOST_NOTES] if place == places[0] else []
@@ -416,7 +417,7 @@ def _set_aside(
         position = one.position if one.position not in positions else max(positions) + 1
         positions.add(position)
         made.append(
-            SetAside(batch=batch, position=position, problem=_storable(one.problem), raw=raw, seen_at=now)
+            SetAside(batch=batch, position=position, problem=spelled_out(one.problem), raw=raw, seen_at=now)
         )
     SetAside.objects.bulk_create(made)
 

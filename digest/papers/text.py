@@ -16,6 +16,11 @@ _INVISIBLE = re.compile(
     "\u202a-\u202e\u2060-\u206f\u3164\ufe00-\ufe0f\ufeff\uffa0\ufff0-\ufffb\ufffe\uffff\ud800-\udfff\ue000-\uf8ff"
     "\U000e0000-\U000e0fff\U000f0000-\U0010ffff]"
 )
+# What a log or a page in the admin spells out; joiners and variation selectors belong to names and emoji.
+_UNSEEN = re.compile(
+    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufffe\uffff\ud800-\udfff"
+    "\U000e0000-\U000e0fff]"
+)
 # Joiners matter between letters of Persian or Indian scripts and inside emoji, never beside ASCII.
 _STRAY_JOINER = re.compile("(?:^|(?<=[\x00-\x7f]))[\u200c\u200d]+|[\u200c\u200d]+(?=[\x00-\x7f]|$)")
 
@@ -34,6 +39,16 @@ def readable(text: str) -> str:
     text = unicodedata.normalize("NFC", _without_invisible(text))
     text = " ".join(text.split())
     return _STRAY_BLANK.sub(r"\1", text) if " ," in text or " ;" in text or " ." in text else text
+
+
+def spelled_out(text: str) -> str:
+    """The text as it came, with letters that hide, rearrange or cannot be stored as escapes: for operators.
+
+    U+202E becomes the six characters \\u202e. Blanks, tabs and ends of lines stay.
+    """
+    if text.isascii() and text.isprintable():
+        return text
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
 # Before a comma, or before the dot that ends a sentence; ". . ." is three dots.
