@@ -30,6 +30,9 @@ class SightingInline(ReadOnlyInline):
     ordering = ["-seen_at"]
     per_page = 20
 
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Sighting]:
+        return super().get_queryset(request).select_related("source")
+
 
 class DiscussedInline(ReadOnlyInline):
     model = Mention

@@ -24,6 +24,7 @@ from unfold.decorators import action, display
 from digest.models import Alarm, Batch, SetAside, Source, UpstreamClock
 from digest.operations import reading
 from digest.papers import alarms, categories, feeds
+from digest.papers.text import readable, spelled_out
 from digest.sources.arxiv.taxonomy import CATEGORIES
 from digest.sources.http import SourceError
 from digest.sources.registry import KINDS
@@ -71,6 +72,13 @@ class SourceForm(forms.ModelForm):
                 widget=CategoryBoxes,
                 error_messages={"required": "Choose at least one category, or switch the source off."},
             )
+
+    def clean_name(self) -> str:
+        """Readers see it, in the subject of mails too: nothing in it that hides or rearranges."""
+        name = readable(self.cleaned_data["name"])
+        if not name:
+            raise forms.ValidationError("Type a name that can be read.")
+        return name
 
 
 class FeedForm(forms.Form):
@@ -325,10 +333,10 @@ class SetAsideAdmin(ReadOnlyAdmin):
 
     @display(description="the entry as received")
     def as_received(self, entry: SetAside) -> SafeString:
-        return format_html('<pre class="plain" tabindex="0">{}</pre>', _readable(entry.raw))
+        return format_html('<pre class="plain" tabindex="0">{}</pre>', spelled_out(_indented(entry.raw)))
 
 
-def _readable(raw: str) -> str:
+def _indented(raw: str) -> str:
     """A text as it came, anything else as indented JSON; what was cut is shown as it is stored."""
     try:
         entry = json.loads(raw)
