@@ -13,10 +13,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet
 
 from digest.models import Paper, Sighting
+from digest.papers import merging
 from digest.papers.pauses import pause, pause_of
 from digest.papers.proofreading import Refused, proofread
 from digest.sources import clock, semanticscholar
@@ -150,9 +151,13 @@ def _refresh(batch: Sequence[tuple[str, Paper]], *, client: Client, now: datetim
         if cited is not None:
             done.known += 1
             done.summaries += _take_summary(paper, cited, done=done)
-    Paper.objects.bulk_update(
-        [paper for _name, paper in batch], ["citations", "influential_citations", "cited_at"], batch_size=500
-    )
+    with transaction.atomic():
+        merging.lock()  # ingest may be writing the same papers in another order
+        Paper.objects.bulk_update(
+            [paper for _name, paper in batch],
+            ["citations", "influential_citations", "cited_at"],
+            batch_size=500,
+        )
 
 
 def _take_summary(paper: Paper, cited: Cited, *, done: Refreshed) -> bool:

@@ -14,10 +14,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Max, Q
 
 from digest.models import Batch, Mention, Paper, Source
-from digest.papers import days
+from digest.papers import days, merging
 from digest.papers.ingest import ingest_all_days
 from digest.sources import clock
 from digest.sources.arxiv import api, doors
@@ -158,7 +159,10 @@ def _store(pages: Sequence[Parsed], asked: Sequence[str], *, now: datetime) -> N
     records = tuple(record for page in pages for record in page.records if record.arxiv_id in wanted)
     rejected = tuple(one for page in pages for one in page.rejected)
     parsed = Parsed(declared=len(records) + len(rejected), records=records, rejected=rejected)
-    done = ingest_all_days(parsed, source=source, now=now, door=DOOR)
-    # Nobody waits for look-ups: they never keep a day open.
-    Batch.objects.filter(pk__in=[batch.pk for batch in done.batches], settled_at=None).update(settled_at=now)
-    Paper.objects.filter(arxiv_id__in=wanted).update(looked_up_at=now)
+    with transaction.atomic():
+        merging.lock()  # another run may be writing the same papers in another order
+        done = ingest_all_days(parsed, source=source, now=now, door=DOOR)
+        # Nobody waits for look-ups: they never keep a day open.
+        batch_ids = [batch.pk for batch in done.batches]
+        Batch.objects.filter(pk__in=batch_ids, settled_at=None).update(settled_at=now)
+        Paper.objects.filter(arxiv_id__in=wanted).update(looked_up_at=now)

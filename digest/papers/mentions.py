@@ -14,6 +14,7 @@ from django.db.models import F, OuterRef, Subquery
 from django.db.models.functions import Coalesce, Substr
 
 from digest.models import Mention, Paper, Sighting, Source
+from digest.papers import merging
 from digest.papers.identity import (
     NoIdentity,
     NotADoi,
@@ -85,26 +86,28 @@ def resolve(*, now: datetime) -> int:
     said = Sighting.objects.filter(paper=OuterRef("post"), source=OuterRef("source")).order_by(
         "seen_at", "pk"
     )
-    with transaction.atomic():
-        waiting = (
-            Mention.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(paper=None, seen_at__lte=now)
-            .annotate(
-                known=Coalesce(
-                    Subquery(by_key.values("pk")[:1]),
-                    Subquery(by_arxiv_id.values("pk")[:1]),
-                    Subquery(by_doi.values("pk")[:1]),
-                ),
-                batch=Subquery(said.values("batch")[:1]),
-                day=Subquery(said.values("listing_day")[:1]),
-                page=Subquery(said.values("url")[:1]),
-                address=F("post__url"),
-            )
-            .filter(known__isnull=False, batch__isnull=False)
-            .exclude(known=F("post"))
-            .order_by("pk")[:MOST_AT_ONCE]
+    waiting = (
+        Mention.objects.filter(paper=None, seen_at__lte=now)
+        .annotate(
+            known=Coalesce(
+                Subquery(by_key.values("pk")[:1]),
+                Subquery(by_arxiv_id.values("pk")[:1]),
+                Subquery(by_doi.values("pk")[:1]),
+            ),
+            batch=Subquery(said.values("batch")[:1]),
+            day=Subquery(said.values("listing_day")[:1]),
+            page=Subquery(said.values("url")[:1]),
+            address=F("post__url"),
         )
-        tied = list(waiting)
+        .filter(known__isnull=False, batch__isnull=False)
+        .exclude(known=F("post"))
+        .order_by("pk")
+    )
+    if not waiting.exists():
+        return 0
+    with transaction.atomic():
+        merging.lock()  # so that nobody takes these papers away, or ties the same mentions
+        tied = list(waiting[:MOST_AT_ONCE])
         Sighting.objects.bulk_create(
             (
                 Sighting(

@@ -27,7 +27,7 @@ from django.db import transaction
 from django.db.models import Count
 
 from digest.models import Alarm, Batch, Sighting, Source
-from digest.papers import alarms, sample
+from digest.papers import alarms, merging, sample
 from digest.papers.ingest import Ingested, ingest
 from digest.sources.arxiv import calendar, doors, rss, taxonomy
 from digest.sources.http import Client, SourceError
@@ -419,6 +419,7 @@ def _store_older(source: Source, feed: _List, *, now: datetime) -> None:
 
 def _store(source: Source, one: _List, *, now: datetime, is_final: bool = True) -> Ingested:
     with transaction.atomic():
+        merging.lock()  # before any row, as every run does: two of them never wait for each other in a circle
         if one.parsed.records:
             sample.discard()
         for code, problem in one.failed.items():

@@ -13,7 +13,7 @@ from http import HTTPStatus
 from django.db import transaction
 
 from digest.models import Alarm, Batch, Paper, Sighting, Source
-from digest.papers import alarms, mentions
+from digest.papers import alarms, mentions, merging
 from digest.papers.identity import NoIdentity, identify
 from digest.papers.ingest import Ingested, ingest, ingest_all_days, read_again, settle
 from digest.sources import plaintext, posts
@@ -64,6 +64,7 @@ def read(source: Source, day: date | None, *, now: datetime, client: Client) -> 
     digest = hashlib.sha256(answer.body).hexdigest()
     is_same = answer.is_unchanged or (before is not None and before.payload_sha256 == digest)
     with transaction.atomic():
+        merging.lock()  # before any row, as every run does: two of them never wait for each other in a circle
         if is_same:
             ingested = _unchanged(source, asked_day, now=now)
         else:
