@@ -27,14 +27,18 @@ _FILE = Path(__file__).with_name("sample.json")
 def load(*, now: datetime, days: int = 14) -> int:
     """Put the sample in place, its newest listing day being yesterday; the number of papers.
 
-    Does nothing when today's sample is there already. An aged one is replaced.
+    Does nothing when today's sample is there already, or papers of a real list. An aged one is replaced.
     """
     yesterday = now.astimezone(UTC).date() - timedelta(days=1)
+    source = Source.objects.get(slug="huggingface")
     with transaction.atomic():
+        merging.lock()
         if Batch.objects.filter(is_sample=True, listing_day=yesterday).exists():
             return Paper.objects.filter(sightings__batch__is_sample=True).distinct().count()
         discard()
-        source = Source.objects.get(slug="huggingface")
+        # Since the caller looked, another run may have stored a real list: that is no sample.
+        if Batch.objects.filter(source=source, is_sample=False, parsed__gt=0).exists():
+            return 0
         papers = 0
         for days_ago, records in _entries().items():
             if days_ago <= days:
