@@ -128,6 +128,7 @@ def mistake(error: Exception) -> str:
 
 
 def _note_failure(source: Source, day: date | None, problem: str, *, now: datetime) -> None:
+    _reconnect()
     # A message may quote what came, and PostgreSQL takes no NUL.
     message = problem.replace("\0", "")[:_LONGEST_ERROR]
     if day is not None:
@@ -140,6 +141,12 @@ def _note_failure(source: Source, day: date | None, problem: str, *, now: dateti
         last_failure_at=now, last_error=message, consecutive_failures=source.consecutive_failures
     )
     logger.warning("%s, %s: %s", source, day, message)
+
+
+def _reconnect() -> None:
+    """A connection that ended while a source was asked is no use any more, not even for saying so."""
+    if not connection.in_atomic_block and not connection.is_usable():
+        connection.close()  # the next query opens another
 
 
 # --- what is due --------------------------------------------------------------------------------------------
