@@ -19,6 +19,7 @@ from digest.models import Batch, Source
 from digest.papers import alarms, mentions, sample
 from digest.papers.ingest import Ingested
 from digest.papers.readers import arxiv, huggingface, plain
+from digest.papers.text import spelled_out
 from digest.sources.http import Client, SourceError
 from digest.sources.registry import KINDS
 
@@ -129,8 +130,7 @@ def mistake(error: Exception) -> str:
 
 def _note_failure(source: Source, day: date | None, problem: str, *, now: datetime) -> None:
     _reconnect()
-    # A message may quote what came, and PostgreSQL takes no NUL.
-    message = problem.replace("\0", "")[:_LONGEST_ERROR]
+    message = spelled_out(problem)[:_LONGEST_ERROR]  # it may quote what came
     if day is not None:
         for category in source.categories or [""]:
             batch, _created = Batch.objects.get_or_create(source=source, category=category, listing_day=day)
