@@ -418,7 +418,7 @@ class TestClock:
         fetch.fetch_day(source, DAY, now=NOON)
 
         first, second = arxiv_running.arrivals
-        assert 3.0 <= second - first < 6.0
+        assert 3.0 <= second - first < 20.0  # nobody waits out the 45 s of a stuck one
         assert is_whole(source)
 
     @pytest.mark.django_db
