@@ -1,5 +1,7 @@
 """The ground of the benchmarks: readers enough for every combination of topics that the dice may throw."""
 
+from typing import Any
+
 import pytest
 
 from digest.models import Paper
@@ -19,7 +21,7 @@ def test_a_thousand_readers_follow_one_to_three_topics_each():
 def test_a_days_papers_are_stored_three_times_over_at_a_cost_that_does_not_grow():
     queries = []
     for papers in (5, 40):
-        counts = benchmarks.ingest_day(subscribers=0, papers=papers).as_json()
+        counts: dict[str, Any] = benchmarks.ingest_day(subscribers=0, papers=papers).as_json()
         queries.append(counts["queries"])
 
     assert counts["papers"] == 40

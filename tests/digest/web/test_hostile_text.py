@@ -14,7 +14,7 @@ from django.core.cache import cache
 from django.db import connections
 from django.test import Client as Browser
 from django.utils import timezone
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import Dialog, sync_playwright
 
 from digest.matching import recent
 from digest.models import AiText, Alarm, Batch, Mention, Merge, Paper, SetAside, Sighting, Source
@@ -266,6 +266,11 @@ class TestPages:
             f"/admin/digest/source/{spoiled.feed.pk}/off/",
         ]
         said: list[str] = []
+
+        def dismissed(dialog: Dialog) -> None:
+            said.append(f"dialog: {dialog.message}")
+            dialog.dismiss()
+
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path=chromium_path, args=["--no-sandbox"])
             context = browser.new_context(viewport={"width": 390, "height": 800}, base_url=live_server.url)
@@ -274,7 +279,7 @@ class TestPages:
                 [{"name": settings.SESSION_COOKIE_NAME, "value": session, "url": live_server.url}]
             )
             page = context.new_page()
-            page.on("dialog", lambda dialog: (said.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+            page.on("dialog", dismissed)
             page.on("pageerror", lambda error: said.append(str(error)))
             for address in addresses:
                 page.goto(address)
