@@ -17,7 +17,7 @@ from django.db.models.functions import Coalesce
 
 from digest.editions.digests import add_digest_partition
 from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
-from digest.papers import rankings, trending
+from digest.papers import categories, rankings, trending
 from subscriptions.mail import ledger
 from subscriptions.models import Subscriber
 
@@ -223,7 +223,7 @@ def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
     ranked = trending.ranked(
         trending.Signs(
             key=paper.key,
-            category=paper.primary_category,
+            category=categories.canonical(paper.primary_category),
             votes=paper.votes,
             gained=gained.get(pk),
             comments=paper.comments,
