@@ -50,6 +50,11 @@ class EditionPaper(models.Model):
     gained = models.PositiveIntegerField(
         null=True, blank=True, help_text="Votes gained in the day before the opening, where that is known."
     )
+    top_percent = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Place by votes in its field and the last 7 days: 5 is among the top 5 %.",
+    )
 
     class Meta:
         ordering = ["position"]
@@ -76,6 +81,25 @@ class EditionMatch(models.Model):
 
     def __str__(self) -> str:
         return f"{self.edition}: {self.filter_id} finds {len(self.hits)}"
+
+
+class EditionRelevance(models.Model):
+    """How relevant an edition's papers are to one topic: worked out once, however many follow it.
+
+    `scored` is [[paper id, probability, [[field, words], …]], …] of the papers that the topic's filter
+    found; the reasons are those of the score, beside the filter's own in EditionMatch. Immutable, for the
+    same reason as cards.
+    """
+
+    edition = models.ForeignKey(Edition, on_delete=models.CASCADE, related_name="relevances")
+    topic = models.ForeignKey("subscriptions.Topic", on_delete=models.CASCADE, related_name="+")
+    scored = models.JSONField(default=list)
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["edition", "topic"], name="edition_relevance_once")]
+
+    def __str__(self) -> str:
+        return f"{self.edition}: {len(self.scored)} papers for topic {self.topic_id}"
 
 
 class Card(models.Model):
@@ -134,8 +158,9 @@ class Digest(models.Model):
     …] in reader order; the reasons of each paper stand in EditionMatch, those of papers folded in from
     an earlier edition in the section's own "why": {"paper id": [[field, words], …]}. "updated": {"paper id":
     version} are those that come as revisions, "newest" those listed anew together with a version, which must
-    not come again as one. `held` counts matching papers that a cap left out. `top` lists papers of the
-    fallback for readers without a match.
+    not come again as one. "relevance": {"paper id": probability} where the reader's own examples change what
+    EditionRelevance says of the topic; "why" then holds those reasons too. `held` counts matching papers that
+    a cap left out. `top` lists papers of the fallback for readers without a match.
     """
 
     id = models.BigIntegerField(primary_key=True)

@@ -6,7 +6,7 @@ from subscriptions.models.mailing import Mailing, MailingCounter
 from subscriptions.models.notice import Notice
 from subscriptions.models.subscriber import Subscriber, normalise_address
 from subscriptions.models.suppression import Suppression
-from subscriptions.models.topic import FilterRevision, SubscribedTopic, Topic
+from subscriptions.models.topic import FilterRevision, Mute, SubscribedTopic, Topic
 
 __all__ = [
     "Consent",
@@ -14,6 +14,7 @@ __all__ = [
     "FilterRevision",
     "Mailing",
     "MailingCounter",
+    "Mute",
     "Notice",
     "SubscribedTopic",
     "Subscriber",

@@ -21,7 +21,11 @@ class TopicQuerySet(models.QuerySet["Topic"]):
 
 
 class Topic(models.Model):
-    """A named filter: from the catalogue (shared, with a public page) or a reader's own."""
+    """A named filter with an interest: from the catalogue (shared, with a public page) or a reader's own.
+
+    The filter says which papers may enter; name, keywords and description say what is wanted of them, and
+    give each a relevance. A topic without keywords is a pure filter: its papers match, no more is said.
+    """
 
     owner = models.ForeignKey(
         "subscriptions.Subscriber",
@@ -38,6 +42,14 @@ class Topic(models.Model):
     descriptions = models.JSONField(default=dict, blank=True, help_text="Translated descriptions.")
     keywords = ArrayField(models.CharField(max_length=80), default=list, blank=True)
     group = models.CharField(max_length=40, blank=True, help_text="Heading in the catalogue.")
+    parent = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="children",
+        help_text="The wider topic of the catalogue that this one is part of.",
+    )
     filter = models.ForeignKey(FilterRevision, on_delete=models.PROTECT, related_name="topics")
     position = models.PositiveSmallIntegerField(default=0)
     retired_at = models.DateTimeField(null=True, blank=True, help_text="No longer offered; readers keep it.")
@@ -67,6 +79,11 @@ class SubscribedTopic(models.Model):
         null=True, blank=True, help_text="Empty: no cap of its own."
     )
     muted = models.BooleanField(default=False)
+    min_relevance = models.PositiveSmallIntegerField(
+        null=True,
+        blank=True,
+        help_text="Percent; papers below it stay out. Empty: all that the filter finds.",
+    )
 
     class Meta:
         ordering = ["position", "pk"]
@@ -76,3 +93,17 @@ class SubscribedTopic(models.Model):
 
     def __str__(self) -> str:
         return f"{self.subscriber} follows {self.topic}"
+
+
+class Mute(models.Model):
+    """What a reader never wants, whichever topic finds it: papers that match this filter stay out."""
+
+    subscriber = models.ForeignKey("subscriptions.Subscriber", on_delete=models.CASCADE, related_name="mutes")
+    filter = models.ForeignKey(FilterRevision, on_delete=models.PROTECT, related_name="+")
+    created_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["subscriber", "filter"], name="mute_once")]
+
+    def __str__(self) -> str:
+        return f"{self.subscriber} never wants {self.filter}"
