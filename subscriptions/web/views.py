@@ -1,9 +1,7 @@
 """The pages where one person acts: one domain call each. No GET changes anything or spends a token."""
 
 import json
-from collections.abc import Callable
 from datetime import datetime
-from functools import wraps
 from http import HTTPStatus
 from itertools import groupby
 from typing import Any
@@ -17,7 +15,6 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import get_language_from_request
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
@@ -27,6 +24,7 @@ from subscriptions.lifecycle import Wishes
 from subscriptions.models import Subscriber, Topic, normalise_address
 from subscriptions.tokens import BadToken, Fresh
 from subscriptions.web import forms
+from subscriptions.web.person import is_reading, person_page, reader
 
 SOURCE_SIGN_UP = "sign-up page"
 SOURCE_PREFERENCES = "preferences page"
@@ -34,28 +32,6 @@ SOURCE_UNSUBSCRIBE = "unsubscribe page"
 SOURCE_ONE_CLICK = "one-click unsubscribe"
 
 OPEN_GROUPS = 2  # of the catalogue; the others are one press away
-
-View = Callable[..., HttpResponse]
-
-
-def _person_page(view: View) -> View:
-    """A page behind a link of one person: never cached; a link that does not act says what to do instead."""
-
-    @wraps(view)
-    def page(request: HttpRequest, token: str, **kwargs: Any) -> HttpResponse:
-        try:
-            return view(request, token, **kwargs)
-        except BadToken as bad:
-            return _bad_link(request, bad)
-
-    return never_cache(page)
-
-
-def _bad_link(request: HttpRequest, bad: BadToken) -> HttpResponse:
-    match = request.resolver_match
-    context = {"bad": bad, "page": match.url_name if match else "", "form": forms.AddressForm()}
-    status = HTTPStatus.NOT_FOUND if bad.reason == BadToken.DAMAGED else HTTPStatus.GONE
-    return render(request, "subscriptions/bad_link.html", context, status=status)
 
 
 def _too_many(request: HttpRequest, error: abuse.TooMany) -> HttpResponse:
@@ -181,7 +157,7 @@ def _to_preview(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def confirm(request: HttpRequest, token: str) -> HttpResponse:
     """GET asks, since link scanners follow every link in a mail; the button confirms."""
     now = timezone.now()
@@ -209,12 +185,12 @@ def confirm(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def preferences(request: HttpRequest, token: str) -> HttpResponse:
     """Everything a reader can set; after a POST it says what changed."""
     now = timezone.now()
-    subscriber = _reader(token, now=now)
-    if not _has_preferences(subscriber):
+    subscriber = reader(token, now=now)
+    if not is_reading(subscriber):
         return render(request, "subscriptions/not_reading.html", {"subscriber": subscriber})
     current = lifecycle.preferences(subscriber)
     catalogue = list(Topic.objects.catalogue())
@@ -235,11 +211,11 @@ def preferences(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_POST
-@_person_page
+@person_page
 def pause(request: HttpRequest, token: str) -> HttpResponse:
     """Pause until a date or until resumed; `do=resume` ends the pause."""
     now = timezone.now()
-    subscriber = _reader(token, now=now)
+    subscriber = reader(token, now=now)
     if request.POST.get("do") == "resume":
         if lifecycle.resume(subscriber.pk, now=now, source=SOURCE_PREFERENCES):
             tasks.poke_editions()
@@ -258,11 +234,11 @@ def pause(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_POST
-@_person_page
+@person_page
 def ask_for_link(request: HttpRequest, token: str) -> HttpResponse:
     """Mail a 15-minute link for what a forwarded digest must not allow: export, erase, another address."""
     now = timezone.now()
-    subscriber = _reader(token, now=now)
+    subscriber = reader(token, now=now)
     try:
         purpose = Fresh(request.POST.get("purpose", ""))
     except ValueError:
@@ -323,24 +299,12 @@ def _saved(changes: list[str]) -> str:
     return " ".join(["Saved.", *changes]) if changes else "Nothing was changed."
 
 
-def _reader(token: str, *, now: datetime) -> Subscriber:
-    subscriber_id = tokens.read_preferences(token, now=now)
-    subscriber = Subscriber.objects.filter(pk=subscriber_id).exclude(status=Subscriber.Status.ERASED).first()
-    if subscriber is None:
-        raise BadToken(BadToken.SPENT, number=subscriber_id)
-    return subscriber
-
-
-def _has_preferences(subscriber: Subscriber) -> bool:
-    return subscriber.status in (Subscriber.Status.ACTIVE, Subscriber.Status.PAUSED)
-
-
 # --- leaving ------------------------------------------------------------------------------------
 
 
 @csrf_exempt  # mailbox providers POST here with no cookie (RFC 8058); the key in the address is the proof
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """POST unsubscribes at once; GET only asks, because link scanners follow every link in an email."""
     now = timezone.now()
@@ -365,7 +329,7 @@ def unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_POST
-@_person_page
+@person_page
 def undo_unsubscribe(request: HttpRequest, token: str) -> HttpResponse:
     """Come back: at once within an hour, later through a confirmation mail."""
     now = timezone.now()
@@ -393,7 +357,7 @@ def _key_holder(token: str) -> Subscriber:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def export(request: HttpRequest, token: str) -> HttpResponse:
     """A file with all we know about the reader, once."""
     now = timezone.now()
@@ -416,7 +380,7 @@ def export(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def erase(request: HttpRequest, token: str) -> HttpResponse:
     """Ask, then forget the reader."""
     now = timezone.now()
@@ -432,7 +396,7 @@ def erase(request: HttpRequest, token: str) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
-@_person_page
+@person_page
 def change_address(request: HttpRequest, token: str) -> HttpResponse:
     """Ask for another address, and write to that one; it counts once its owner has pressed the button."""
     now = timezone.now()
