@@ -568,6 +568,7 @@ def _fold(edition: Edition, undelivered: Undelivered, made: dict[int, Digest]) -
                 stars=row.stars,
                 counted_at=row.counted_at,
                 gained=row.gained,
+                top_percent=row.top_percent,
             )
             for number, (pk, row) in enumerate(sorted(newest.items()), start=1)
         ),

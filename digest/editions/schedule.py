@@ -12,12 +12,12 @@ from typing import Any, Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.db import transaction
-from django.db.models import Count, Max, Q
+from django.db.models import Max, Q
 from django.db.models.functions import Coalesce
 
 from digest.editions.digests import add_digest_partition
 from digest.models import Batch, Edition, EditionPaper, Paper, Sighting
-from digest.papers import categories, rankings, trending
+from digest.papers import categories, mentions, rankings, standing, trending
 from subscriptions.mail import ledger
 from subscriptions.models import Subscriber
 
@@ -218,7 +218,8 @@ def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
     until = min(edition.opened_at, opening(edition.kind, days.last))
     since = until - ((days.last - days.first) + timedelta(days=1))
     gained = rankings.gains(papers, since=since, until=until)
-    posts = _posts(papers, until=until)
+    posts = mentions.posts(papers, until=until)
+    tops = standing.top_percents(days.last)
     by_key = {paper.key: paper for paper in papers.values()}
     ranked = trending.ranked(
         trending.Signs(
@@ -247,6 +248,7 @@ def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
             stars=paper.stars,
             counted_at=paper.counted_at,
             gained=gained.get(paper.pk),
+            top_percent=tops.get(paper.pk),
         )
         for position, (signs, score) in enumerate(ranked, start=1)
     )
@@ -254,18 +256,6 @@ def _freeze(edition: Edition, members: dict[int, _Member], days: Span) -> None:
 
 def _age_hours(listed_on: date, end: datetime) -> float:
     return max(0.0, (end - datetime.combine(listed_on, time(), tzinfo=UTC)).total_seconds() / 3600)
-
-
-def _posts(paper_ids: Collection[int], *, until: datetime) -> dict[int, int]:
-    """How many posts speak of each paper."""
-    rows = (
-        Sighting.objects.filter(announce_type="discussed", seen_at__lte=until)
-        .filter(Q(paper__in=paper_ids) | Q(paper__canonical__in=paper_ids))
-        .annotate(original=Coalesce("paper__canonical_id", "paper_id"))
-        .values("original")
-        .annotate(posts=Count("url", distinct=True))
-    )
-    return dict(rows.values_list("original", "posts"))
 
 
 # --- each reader's hour ---------------------------------------------------------------------------

@@ -5,12 +5,13 @@ known paper the mention is a sighting too, of the post's source, that puts the p
 the post's page. Unknown ones wait, and become sightings when some source brings the paper.
 """
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from datetime import datetime, timedelta
+from typing import Any
 from urllib.parse import urlsplit
 
 from django.db import transaction
-from django.db.models import F, OuterRef, Subquery
+from django.db.models import Count, F, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce, Substr
 
 from digest.models import Mention, Paper, Sighting, Source
@@ -128,3 +129,21 @@ def resolve(*, now: datetime) -> int:
             mention.paper_id = mention.known
         Mention.objects.bulk_update(tied, ["paper"])
     return len(tied)
+
+
+def posts(
+    paper_ids: "Collection[int] | QuerySet[Any, Any]", *, until: datetime | None = None
+) -> dict[int, int]:
+    """How many posts speak of each of these papers, up to `until`: {paper id: 1 or more}. One query.
+
+    What is said of a row merged into a paper counts for the paper; posts that turned out to be one are one.
+    `paper_ids` may be a query of ids, for lists of a month.
+    """
+    said = Mention.objects.exclude(paper=None).annotate(
+        original=Coalesce("paper__canonical_id", "paper_id"),
+        speaker=Coalesce("post__canonical_id", "post_id"),
+    )
+    if until is not None:
+        said = said.filter(seen_at__lte=until)
+    counted = said.filter(original__in=paper_ids).exclude(speaker=F("original")).values("original")
+    return dict(counted.annotate(posts=Count("speaker", distinct=True)).values_list("original", "posts"))

@@ -9,10 +9,9 @@ from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
 
 from django.db import connection
-from django.db.models import Count
 
-from digest.models import Mention, Paper, Sighting
-from digest.papers import categories, trending
+from digest.models import Paper, Sighting
+from digest.papers import categories, mentions, trending
 
 # A paper that was listed before the period, and again in it, counts as this old. See trending.
 _LISTED_AGAIN_HOURS = 48.0
@@ -76,7 +75,7 @@ def of_period(
     known = {row.pk: row for row in _known(first, last)}
     since, until = _midnight(first), _midnight(last + timedelta(days=1))
     older = [row.pk for row in known.values() if row.first_listed_on < first]
-    posts = _posts(first, last)
+    posts = mentions.posts(Paper.objects.listed_between(first, last).values("pk"))
     gained = gains(older, since=since, until=until)
     signs = {
         row.key: trending.Signs(
@@ -127,14 +126,6 @@ def _known(first: date, last: date) -> list[_Known]:
             "pk", "key", "primary_category", "votes", "comments", "stars", "first_listed_on"
         )
     ]
-
-
-def _posts(first: date, last: date) -> dict[int, int]:
-    """How many posts speak of each paper of the period."""
-    papers = Paper.objects.listed_between(first, last).values("pk")
-    return dict(
-        Mention.objects.filter(paper__in=papers).values_list("paper").annotate(Count("post", distinct=True))
-    )
 
 
 def _midnight(day: date) -> datetime:

@@ -9,10 +9,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, time, timedelta
 from math import fsum, sqrt
 
-from django.db.models import Count
-
-from digest.models import Mention, Sighting, Source
-from digest.papers import categories, rankings, trending
+from digest.models import Sighting, Source
+from digest.papers import categories, mentions, rankings, trending
 
 FIRST = 5  # how many of the first are compared by name
 
@@ -96,9 +94,7 @@ def _signs(shown: Sequence[Sighting], day: date) -> list[trending.Signs]:
     papers = [one.paper.canonical or one.paper for one in shown]
     since = datetime.combine(day, time(), tzinfo=UTC)
     gained = rankings.gains([paper.pk for paper in papers], since=since, until=since + timedelta(days=1))
-    posts = dict(
-        Mention.objects.filter(paper__in=papers).values_list("paper").annotate(Count("post", distinct=True))
-    )
+    posts = mentions.posts([paper.pk for paper in papers])
     return [
         trending.Signs(
             key=paper.key,

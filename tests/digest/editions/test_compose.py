@@ -252,6 +252,15 @@ class TestRows:
 
         assert row_of(edition, subscriber).due_at == MORNING_AFTER + timedelta(days=9)
 
+    def test_the_top_papers_are_those_of_the_trending_score_not_of_the_votes(self):
+        paper("Something that nobody speaks of", votes=60, comments=0)
+        best = [paper(f"Something {n}", votes=59, comments=30 - n) for n in range(3)]
+        subscriber = reader("agent", top_papers_if_none=True)
+
+        compose.compose(edition_of(), now=MORNING_AFTER)
+
+        assert Digest.objects.get(subscriber_id=subscriber.pk).top == [p.pk for p in best]
+
     def test_without_a_match_the_top_papers_come_if_the_reader_chose_so(self):
         best = [paper(f"Something {n}", votes=90 - n) for n in range(5)]
         subscriber = reader("agent", top_papers_if_none=True)
@@ -341,6 +350,18 @@ class TestFolding:
         digest = Digest.objects.get(pk=(second.mailing_id << 32) + subscriber.pk)
         assert digest.sections[0]["why"] == {str(self.old.pk): [["title", "Agents"]]}
         assert second.edition_papers.get(paper=self.old).folded_in
+
+    def test_what_joins_keeps_its_place_of_the_week(self):
+        paper("Agents")
+        reader("agent")
+        first = edition_of()
+        compose.compose(first, now=MORNING_AFTER)
+        first.edition_papers.update(top_percent=5)
+        paper("New agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
+        second = edition_of(NEXT_DAY)
+        compose.compose(second, now=NEXT_MORNING)
+
+        assert second.edition_papers.get(folded_in=True).top_percent == 5
 
     def test_a_delivered_one_does_not(self):
         subscriber, first, second = self.two_days("sent")

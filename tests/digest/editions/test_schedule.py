@@ -1,6 +1,8 @@
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from digest.editions import schedule
 from digest.models import Edition, EditionPaper
@@ -291,6 +293,31 @@ class TestMembership:
 
         gained = dict(edition.edition_papers.values_list("paper_id", "gained"))
         assert gained == {rising.pk: 20, seen_once.pk: None}
+
+    def test_keeps_who_is_at_the_top_of_its_field_this_week(self):
+        listed_paper(DAY - timedelta(days=1), votes=0)
+        schedule.open_edition("daily", DAY - timedelta(days=1), now=MORNING_AFTER - timedelta(days=1))
+        best = listed_paper(DAY - timedelta(days=1), seen_at=MORNING_AFTER, votes=500)
+        crowd = [listed_paper(votes=votes) for votes in range(1, 39)]
+        unknown = listed_paper(votes=None)
+
+        edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
+
+        tops = dict(edition.edition_papers.values_list("paper_id", "top_percent"))
+        assert tops[best.pk] == 5  # late, and of this week all the same
+        assert [tops[paper.pk] for paper in (crowd[-1], crowd[-3], crowd[-9])] == [5, 10, 25]
+        assert tops[unknown.pk] is tops[crowd[-10].pk] is None
+
+    def test_opens_in_as_many_queries_for_many_papers_as_for_few(self):
+        counts = []
+        for day, papers in ((DAY, 2), (DAY + timedelta(days=10), 40)):
+            for votes in range(papers):
+                listed_paper(day, votes=votes)
+            with CaptureQueriesContext(connection) as queries:
+                schedule.open_edition("daily", day, now=schedule.opening("daily", day))
+            counts.append(len(queries))
+
+        assert counts[0] == counts[1]
 
     def test_papers_stand_in_the_order_of_their_trending_score(self):
         quiet, loud, middle = (listed_paper(votes=votes) for votes in (1, 90, 20))

@@ -144,3 +144,26 @@ class TestResolve:
 
         reads = [one for one in asked.captured_queries if "SAVEPOINT" not in one["sql"]]
         assert len(reads) == 1
+
+
+@pytest.mark.django_db
+class TestPosts:
+    def test_are_counted_once_each_for_the_work_that_they_speak_of(self, source: Source) -> None:
+        paper = PaperFactory(arxiv_id="2608.00001")
+        PaperFactory(arxiv_id="2608.00002", canonical=paper)
+        other = PaperFactory(arxiv_id="2608.00003")
+        PaperFactory(arxiv_id="2608.00004")
+        first = post(source, 1)
+        post(source, 2)
+        again = post(source, 3)
+        Paper.objects.filter(pk=again.pk).update(canonical=first)
+        double = "https://arxiv.org/abs/2608.00002"
+        note(
+            [record(1, ARXIV, double), record(2, double), record(3, ARXIV)],
+            source=source,
+            now=NOON,
+        )
+
+        assert mentions.posts([paper.pk, other.pk]) == {paper.pk: 2}
+        assert mentions.posts(Paper.objects.values("pk")) == {paper.pk: 2}
+        assert mentions.posts([paper.pk], until=NOON - timedelta(hours=1)) == {}
