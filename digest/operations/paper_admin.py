@@ -1,6 +1,5 @@
 """Papers in the admin: what was seen of each, which rows are the same work, what a model wrote."""
 
-import re
 from typing import Any
 
 from django import forms
@@ -17,8 +16,7 @@ from django.utils.safestring import SafeString
 from unfold.decorators import action, display
 
 from digest.models import AiSpending, AiText, Mention, Merge, Paper, Sighting
-from digest.papers import merging
-from digest.papers.identity import NoIdentity, identify
+from digest.papers import merging, named
 from subscriptions.admin import ReadOnlyAdmin, ReadOnlyInline, ask, is_confirmed, rows_of
 
 _SHOWN_TITLE = 90
@@ -84,27 +82,10 @@ class PaperField(forms.CharField):
 
     def clean(self, value: Any) -> Paper:
         typed = super().clean(value).strip()
-        if number := re.search(r"(?:^|/paper/)p(\d{1,18})/?$", typed):
-            found = Paper.objects.filter(pk=int(number[1])).first()
-        else:
-            found = self._by_identity(re.sub(r"^.*/paper/", "", typed).rstrip("/"), typed)
+        found = named.find(typed)
         if found is None:
             raise forms.ValidationError(self.error_messages["unknown"], "unknown", {"typed": typed})
         return found
-
-    @staticmethod
-    def _by_identity(*candidates: str) -> Paper | None:
-        for text in candidates:
-            for name in ("arxiv_id", "doi", "url"):
-                try:
-                    key = identify(**{name: text}).key
-                except NoIdentity:
-                    continue
-                if found := Paper.objects.filter(key=key).first():
-                    return found
-                if name != "url" and (found := Paper.objects.filter(**{name: key.partition(":")[2]}).first()):
-                    return found
-        return None
 
 
 class MergeForm(forms.Form):
