@@ -10,6 +10,10 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
 
 from digest.matching.explain import Reason, strongest_first
 from subscriptions.filters import normal, people
@@ -53,7 +57,7 @@ class DayIndex:
         }
         self._authors = _AuthorIndex(self.documents)
         self._atoms: dict[Atom, _AtomHits] = {}
-        self._patterns: dict[tuple[str, normal.Pattern], dict[int, str]] = {}
+        self._patterns: dict[tuple[str, normal.Pattern], _Places] = {}
 
     def evaluate(self, filter: Filter) -> "Hits":
         """The papers that `filter` finds, with reasons on demand."""
@@ -91,31 +95,33 @@ class DayIndex:
             hits = self._atoms[atom] = _AtomHits(self._look_up(atom))
         return hits
 
-    def _look_up(self, atom: Atom) -> list[tuple[str, dict[int, str]]]:
+    def _look_up(self, atom: Atom) -> list[tuple[str, "_Places"]]:
         match atom:
             case Value() | Compare():
                 found: dict[str, dict[int, str]] = {}
                 for at, document in enumerate(self.documents):
                     for place, text in where(atom, document):
                         found.setdefault(place, {})[at] = text
-                return list(found.items())
+                return [(place, _Written(papers)) for place, papers in found.items()]
         return [(place, self._in_place(atom, place)) for place in PLACES[atom.field]]
 
-    def _in_place(self, atom: TextAtom, place: str) -> dict[int, str]:
+    def _in_place(self, atom: TextAtom, place: str) -> "_Places":
         if place == "author":
-            return self._authors.find(atom)
+            return _Written(self._authors.find(atom))
         if place == "category":
             wanted = atom.text.casefold()
-            return {
-                at: name
-                for at, document in enumerate(self.documents)
-                for name in document.categories
-                if name.casefold() == wanted
-            }
+            return _Written(
+                {
+                    at: name
+                    for at, document in enumerate(self.documents)
+                    for name in document.categories
+                    if name.casefold() == wanted
+                }
+            )
         texts = self._texts[place]
         match atom:
             case Exact(text):
-                return texts.find_exact(text)
+                return _Written(texts.find_exact(text))
             case Word(text, prefix=prefix):
                 pattern = normal.pattern(text, prefix=prefix)
             case Phrase(text):
@@ -124,7 +130,7 @@ class DayIndex:
         key = (place, pattern)
         found = self._patterns.get(key)
         if found is None:
-            found = self._patterns[key] = texts.find(pattern)
+            found = self._patterns[key] = _Matched(texts, pattern)
         return found
 
     def _found(self, node: Node, at: int) -> Iterator[Found]:
@@ -182,20 +188,48 @@ class Hits:
 
 
 class _AtomHits:
-    """Where one atom holds: for each place, position of the paper → words in the paper."""
+    """Where one atom holds."""
 
-    def __init__(self, places: list[tuple[str, dict[int, str]]]) -> None:
+    def __init__(self, places: list[tuple[str, "_Places"]]) -> None:
         self._places = places
         self.bits = 0
         for _, papers in places:
-            self.bits |= _as_bits(papers)
+            self.bits |= papers.bits
 
     def strongest(self, at: int) -> Found | None:
         for place, papers in self._places:
-            text = papers.get(at)
-            if text is not None:
-                return Found(place, text)
+            if papers.bits >> at & 1:
+                return Found(place, papers.texts[at])
         return None
+
+
+class _Places(Protocol):
+    """Papers in one field of which an atom holds; `texts`: position of the paper → words in the paper."""
+
+    @property
+    def bits(self) -> int: ...
+    @property
+    def texts(self) -> dict[int, str]: ...
+
+
+class _Written:
+    """Known with its words from the start."""
+
+    def __init__(self, texts: dict[int, str]) -> None:
+        self.texts = texts
+        self.bits = _as_bits(texts)
+
+
+class _Matched:
+    """Of a pattern: which papers is known at once, in which words is read where somebody asks why."""
+
+    def __init__(self, index: "_TextIndex", pattern: normal.Pattern) -> None:
+        self.bits = _as_bits(index.having(pattern).tolist())
+        self._index, self._pattern = index, pattern
+
+    @cached_property
+    def texts(self) -> dict[int, str]:
+        return self._index.find(self._pattern)
 
 
 def _as_bits(positions: Iterable[int]) -> int:
@@ -237,6 +271,35 @@ class _TextIndex:
     def _sorted_words(self) -> list[str]:
         return sorted(self._occurrences)
 
+    def having(self, pattern: normal.Pattern) -> "npt.NDArray[np.int64]":
+        """The papers in which the pattern stands, ascending: as `find`, a hundred times faster."""
+        # reached[n]: the nodes (each with its row) that lie after the first n units.
+        reached: list[list[npt.NDArray[np.uint64]]] = [[] for _ in range(len(pattern.units) + 1)]
+        for step in pattern.steps:
+            before = reached[step.start]
+            if step.start and not before:
+                continue
+            for word in self._words_of(step):
+                occurrences = np.frombuffer(self._occurrences[word], np.uint64)
+                if step.start:
+                    starts = occurrences >> _NODE_BITS
+                    if len(before) > 1:
+                        before[:] = [np.unique(np.concatenate(before))]
+                    at = np.minimum(np.searchsorted(before[0], starts), len(before[0]) - 1)
+                    occurrences = occurrences[before[0][at] == starts]
+                if len(occurrences):
+                    reached[step.end].append(
+                        np.unique(occurrences >> 2 * _NODE_BITS << _NODE_BITS | occurrences & _NODE)
+                    )
+        if not reached[-1]:
+            return np.empty(0, np.int64)
+        rows = np.unique(np.concatenate(reached[-1]) >> _NODE_BITS).astype(np.int64)
+        return np.unique(self._papers_of_rows[rows])
+
+    @cached_property
+    def _papers_of_rows(self) -> "npt.NDArray[np.int64]":
+        return np.asarray(self._papers, np.int64)
+
     def find(self, pattern: normal.Pattern) -> dict[int, str]:
         """The papers in which the pattern stands, with its words at the first place."""
         # reached[n]: node (with its row) that lies after the first n units → node at which they began.
@@ -270,15 +333,18 @@ class _TextIndex:
         return found
 
     def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
+        for word in self._words_of(step):
+            yield from self._occurrences[word]
+
+    def _words_of(self, step: normal.Step) -> Iterator[str]:
         if step.is_prefix:
             words = self._sorted_words
             at = bisect_left(words, step.word)
             while at < len(words) and words[at].startswith(step.word):
-                yield from self._occurrences[words[at]]
+                yield words[at]
                 at += 1
         else:
-            for word in self._by_stem.get(step.word, ()):
-                yield from self._occurrences[word]
+            yield from self._by_stem.get(step.word, ())
 
     def find_exact(self, text: str) -> dict[int, str]:
         found: dict[int, str] = {}

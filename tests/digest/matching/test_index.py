@@ -6,7 +6,7 @@ from unittest.mock import Mock
 import pytest
 
 from digest.matching.index import DayIndex
-from subscriptions.filters import Document, Filter, evaluate, matches, parse
+from subscriptions.filters import Document, Filter, evaluate, matches, normal, parse
 from subscriptions.filters.tree import positive_atoms
 from tests.subscriptions.filters import trees
 
@@ -151,3 +151,26 @@ class TestDayIndexOnRecordedPapers:
 
         assert found[0]
         assert all(other == found[0] for other in found)
+
+
+class TestHaving:
+    @pytest.mark.parametrize(
+        "text", ["agents", '"tool using agents"', "multi-agent", "agen*", '"in the mid training"']
+    )
+    def test_names_the_papers_whose_words_are_read_later(self, text):
+        titles = [
+            "Agents",
+            "Tool-using agents",
+            "Multiagent tools",
+            "In the mid-training",
+            "In the midtraining",
+            "Rain",
+        ]
+        index = DayIndex(
+            [Document(id=str(n), title=title, org="Agents; Tools") for n, title in enumerate(titles)]
+        )
+        (atom,) = parse(text).positive_atoms()
+        pattern = normal.pattern(atom.text, prefix=text.endswith("*"))
+
+        for texts in index._texts.values():
+            assert texts.having(pattern).tolist() == sorted(texts.find(pattern))
