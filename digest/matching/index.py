@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from digest.matching.explain import Reason, strongest_first
-from subscriptions.filters import normal, people
+from subscriptions.filters import evaluate, normal, people
 from subscriptions.filters.document import Document
 from subscriptions.filters.evaluate import PLACES, Found, is_author, names_of, where
 from subscriptions.filters.tree import (
@@ -28,7 +28,6 @@ from subscriptions.filters.tree import (
     Node,
     Not,
     Or,
-    Phrase,
     TextAtom,
     Value,
     Word,
@@ -63,74 +62,28 @@ class DayIndex:
         """The papers that `filter` finds, with reasons on demand."""
         return Hits(self, filter, self._bits(filter.tree))
 
-    def forget(self) -> None:
-        """Let go of what was asked so far, which may be much; the papers stay indexed."""
-        self._atoms = {}
-        self._patterns = {}
+    def stands(self, text: str, place: str) -> dict[int, str]:
+        """The papers in whose "title" or "abstract" these words stand as a phrase, with the words as found."""
+        return self._find(normal.pattern(text), place)
 
-    def _bits(self, node: Node) -> int:
-        match node:
-            case And(children):
-                bits = self._everything
-                for child in children:
-                    bits &= self._bits(child)
-                    if not bits:
-                        break
-                return bits
-            case Or(children):
-                bits = 0
-                for child in children:
-                    bits |= self._bits(child)
-                return bits
-            case Not(child):
-                return self._everything & ~self._bits(child)
-        return self._atom(node).bits
+    def stems(self, place: str) -> Iterator[tuple[str, list[int]]]:
+        """Every word of all titles or abstracts without its inflection, compounds as parts and joined, with
+        the positions of the papers in which it stands, one for each occurrence."""
+        ways = [self._way(way, place) for way in evaluate.ways(atom)]
+        if len(ways) == 1:
+            return ways[0]
+        papers = {at for found in ways for at in found}
+        return {at: next(found[at] for found in ways if at in found) for at in papers}
 
-    def _atom(self, atom: Atom) -> "_AtomHits":
-        hits = self._atoms.get(atom)
-        if hits is None:
-            if len(self._atoms) >= MAX_REMEMBERED:
-                self._atoms.clear()
-                self._patterns.clear()
-            hits = self._atoms[atom] = _AtomHits(self._look_up(atom))
-        return hits
-
-    def _look_up(self, atom: Atom) -> list[tuple[str, "_Places"]]:
-        match atom:
-            case Value() | Compare():
-                found: dict[str, dict[int, str]] = {}
-                for at, document in enumerate(self.documents):
-                    for place, text in where(atom, document):
-                        found.setdefault(place, {})[at] = text
-                return [(place, _Written(papers)) for place, papers in found.items()]
-        return [(place, self._in_place(atom, place)) for place in PLACES[atom.field]]
-
-    def _in_place(self, atom: TextAtom, place: str) -> "_Places":
-        if place == "author":
-            return _Written(self._authors.find(atom))
-        if place == "category":
-            wanted = atom.text.casefold()
-            return _Written(
-                {
-                    at: name
-                    for at, document in enumerate(self.documents)
-                    for name in document.categories
-                    if name.casefold() == wanted
-                }
-            )
+    def _way(self, way: Exact | normal.Pattern, place: str) -> dict[int, str]:
         texts = self._texts[place]
-        match atom:
-            case Exact(text):
-                return _Written(texts.find_exact(text))
-            case Word(text, prefix=prefix):
-                pattern = normal.pattern(text, prefix=prefix)
-            case Phrase(text):
-                pattern = normal.pattern(text)
+        if isinstance(way, Exact):
+            return texts.find_exact(way.text)
         # LLM, llm and LLMs are three atoms and one pattern.
-        key = (place, pattern)
+        key = (place, way)
         found = self._patterns.get(key)
         if found is None:
-            found = self._patterns[key] = _Matched(texts, pattern)
+            found = self._patterns[key] = texts.find(way)
         return found
 
     def _found(self, node: Node, at: int) -> Iterator[Found]:
@@ -331,6 +284,10 @@ class _TextIndex:
             text = self._originals[row][self._starts[row][start] : self._ends[row][-minus_end - 1]]
             found.setdefault(self._papers[row], text)
         return found
+
+    def papers_of(self, word: str) -> Iterator[int]:
+        """The papers in which the word stands, one for each occurrence."""
+        return (self._papers[occurrence >> 2 * _NODE_BITS] for occurrence in self._occurrences[word])
 
     def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
         for word in self._words_of(step):
