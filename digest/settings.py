@@ -135,12 +135,16 @@ ARXIV_API_URL = (env.str("ARXIV_API_URL", "") or "https://export.arxiv.org/api/q
 TRUSTED_FEED_HOSTS = env.list("TRUSTED_FEED_HOSTS", default=[])
 CONTACT = env.str("CONTACT", "") or parseaddr(DEFAULT_FROM_EMAIL)[1]  # in the User-Agent sent to sources
 
+# --- the ranker's extras: optional ----------------------------------------------------------------
+SEMANTIC_MODEL = env.str("SEMANTIC_MODEL", "") or "off"  # off | minilm | multilingual: an installed wheel
+
 # --- enrichment: optional, and never waited for ---------------------------------------------------
 # Any OpenAI-compatible endpoint, such as https://llm.example.org/v1. Empty: no AI text but the sources' own.
 LLM_URL = env.str("LLM_URL", "").rstrip("/")
 LLM_KEY = env.str("LLM_KEY", "")
 LLM_MODEL = env.str("LLM_MODEL", "")
 LLM_DAILY_REQUESTS = env.int("LLM_DAILY_REQUESTS", 1_000)  # the day's budget, UTC
+LLM_JUDGE = env.bool("LLM_JUDGE", False)  # may also grade a topic's best papers; half of the budget at most
 SEMANTIC_SCHOLAR_URL = env.str("SEMANTIC_SCHOLAR_URL", "").rstrip("/")  # empty: no citations
 SEMANTIC_SCHOLAR_KEY = env.str("SEMANTIC_SCHOLAR_KEY", "")
 # Poked only where it is on: nobody may listen to its queue otherwise.

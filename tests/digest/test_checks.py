@@ -76,6 +76,7 @@ class TestMeaningfulSettings:
             ("DEFAULT_FROM_EMAIL", "Paperboy <paperboy@localhost>", "paperboy.E003"),
             ("DEFAULT_FROM_EMAIL", "Paperboy\nBcc: all@example.org <a@example.org>", "paperboy.E003"),
             ("MAX_RATE", -1.0, "paperboy.E004"),
+            ("SEMANTIC_MODEL", "bert", "paperboy.E005"),
         ],
     )
     def test_what_means_nothing_is_refused_everywhere(self, settings, name, value, number):
