@@ -62,28 +62,86 @@ class DayIndex:
         """The papers that `filter` finds, with reasons on demand."""
         return Hits(self, filter, self._bits(filter.tree))
 
-    def stands(self, text: str, place: str) -> dict[int, str]:
-        """The papers in whose "title" or "abstract" these words stand as a phrase, with the words as found."""
-        return self._find(normal.pattern(text), place)
+    def standing(self, words: str, place: str) -> "npt.NDArray[np.int64]":
+        """Positions of the papers in whose "title" or "abstract" these words stand as a phrase, ascending."""
+        return self._texts[place].having(normal.pattern(words))
 
-    def stems(self, place: str) -> Iterator[tuple[str, list[int]]]:
+    def as_written(self, words: str, place: str, position: int) -> str | None:
+        """These words as they stand in one paper's title or abstract: "agents" for "agent"."""
+        return self._texts[place].find(normal.pattern(words)).get(position)
+
+    def stems(self, place: str) -> "Iterator[tuple[str, npt.NDArray[np.int64]]]":
         """Every word of all titles or abstracts without its inflection, compounds as parts and joined, with
         the positions of the papers in which it stands, one for each occurrence."""
-        ways = [self._way(way, place) for way in evaluate.ways(atom)]
-        if len(ways) == 1:
-            return ways[0]
-        papers = {at for found in ways for at in found}
-        return {at: next(found[at] for found in ways if at in found) for at in papers}
+        return self._texts[place].stems()
 
-    def _way(self, way: Exact | normal.Pattern, place: str) -> dict[int, str]:
+    def forget(self) -> None:
+        """Let go of what was asked so far, which may be much; the papers stay indexed."""
+        self._atoms = {}
+        self._patterns = {}
+
+    def _bits(self, node: Node) -> int:
+        match node:
+            case And(children):
+                bits = self._everything
+                for child in children:
+                    bits &= self._bits(child)
+                    if not bits:
+                        break
+                return bits
+            case Or(children):
+                bits = 0
+                for child in children:
+                    bits |= self._bits(child)
+                return bits
+            case Not(child):
+                return self._everything & ~self._bits(child)
+        return self._atom(node).bits
+
+    def _atom(self, atom: Atom) -> "_AtomHits":
+        hits = self._atoms.get(atom)
+        if hits is None:
+            if len(self._atoms) >= MAX_REMEMBERED:
+                self._atoms.clear()
+                self._patterns.clear()
+            hits = self._atoms[atom] = _AtomHits(self._look_up(atom))
+        return hits
+
+    def _look_up(self, atom: Atom) -> list[tuple[str, "_Places"]]:
+        match atom:
+            case Value() | Compare():
+                found: dict[str, dict[int, str]] = {}
+                for at, document in enumerate(self.documents):
+                    for place, text in where(atom, document):
+                        found.setdefault(place, {})[at] = text
+                return [(place, _Written(papers)) for place, papers in found.items()]
+        return [(place, self._in_place(atom, place)) for place in PLACES[atom.field]]
+
+    def _in_place(self, atom: TextAtom, place: str) -> "_Places":
+        if place == "author":
+            return _Written(self._authors.find(atom))
+        if place == "category":
+            wanted = atom.text.casefold()
+            return _Written(
+                {
+                    at: name
+                    for at, document in enumerate(self.documents)
+                    for name in document.categories
+                    if name.casefold() == wanted
+                }
+            )
+        ways = [self._way(way, place) for way in evaluate.ways(atom)]
+        return ways[0] if len(ways) == 1 else _Either(ways)
+
+    def _way(self, way: Exact | normal.Pattern, place: str) -> "_Places":
         texts = self._texts[place]
         if isinstance(way, Exact):
-            return texts.find_exact(way.text)
+            return _Written(texts.find_exact(way.text))
         # LLM, llm and LLMs are three atoms and one pattern.
         key = (place, way)
         found = self._patterns.get(key)
         if found is None:
-            found = self._patterns[key] = texts.find(way)
+            found = self._patterns[key] = _Matched(texts, way)
         return found
 
     def _found(self, node: Node, at: int) -> Iterator[Found]:
@@ -171,6 +229,21 @@ class _Written:
     def __init__(self, texts: dict[int, str]) -> None:
         self.texts = texts
         self.bits = _as_bits(texts)
+
+
+class _Either:
+    """A Chinese word and the English ones that the glossary gives for it."""
+
+    def __init__(self, ways: "Sequence[_Places]") -> None:
+        self._ways = ways
+        self.bits = 0
+        for papers in ways:
+            self.bits |= papers.bits
+
+    @cached_property
+    def texts(self) -> dict[int, str]:
+        """The words of the first way that holds."""
+        return {at: text for papers in reversed(self._ways) for at, text in papers.texts.items()}
 
 
 class _Matched:
@@ -285,9 +358,10 @@ class _TextIndex:
             found.setdefault(self._papers[row], text)
         return found
 
-    def papers_of(self, word: str) -> Iterator[int]:
-        """The papers in which the word stands, one for each occurrence."""
-        return (self._papers[occurrence >> 2 * _NODE_BITS] for occurrence in self._occurrences[word])
+    def stems(self) -> "Iterator[tuple[str, npt.NDArray[np.int64]]]":
+        for stem, words in self._by_stem.items():
+            rows = [np.frombuffer(self._occurrences[word], np.uint64) >> 2 * _NODE_BITS for word in words]
+            yield stem, self._papers_of_rows[np.concatenate(rows).astype(np.int64)]
 
     def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
         for word in self._words_of(step):

@@ -23,6 +23,7 @@ from subscriptions.filters.tree import (
     TextAtom,
     Value,
     Word,
+    english,
 )
 
 OPERATORS: dict[str, Callable[[int, int], bool]] = {
@@ -85,20 +86,22 @@ def _in_place(atom: TextAtom, place: str, document: Document) -> str | None:
     """The words of one place of the paper that fulfil the atom."""
     match place:
         case "title" | "abstract":
-            return _in_text(atom, getattr(document, place))
+            return _in_texts(atom, [getattr(document, place)])
         case "organization":
-            return next((text for name in names_of(document.org) if (text := _in_text(atom, name))), None)
+            return _in_texts(atom, names_of(document.org))
         case "author":
             return next((name for name in document.authors if is_author(atom, name)), None)
     return next((name for name in document.categories if name.casefold() == atom.text.casefold()), None)
 
 
-def _in_text(atom: TextAtom, text: str) -> str | None:
-    found = spans(atom, text)
-    if not found:
-        return None
-    start, end = found[0]
-    return text[start:end]
+def _in_texts(atom: TextAtom, texts: list[str]) -> str | None:
+    for way in ways(atom):
+        for text in texts:
+            found = _spans(way, text)
+            if found:
+                start, end = found[0]
+                return text[start:end]
+    return None
 
 
 def names_of(org: str) -> list[str]:
@@ -114,21 +117,32 @@ def is_author(atom: TextAtom, name: str) -> bool:
     return people.same(atom.text, name)
 
 
+def ways(atom: TextAtom) -> list[Exact | normal.Pattern]:
+    """What to look for in a text, any of which will do: as typed first, then the English of the glossary."""
+    match atom:
+        case Exact():
+            return [atom]
+        case Word(text, prefix=prefix):
+            typed = normal.pattern(text, prefix=prefix)
+        case Phrase(text):
+            typed = normal.pattern(text)
+    return [typed, *(normal.pattern(phrase) for phrase in english(atom))]
+
+
 def spans(atom: TextAtom, text: str) -> list[tuple[int, int]]:
     """Where in `text` the atom's words stand, as (start, end) of characters, in order."""
+    return sorted({span for way in ways(atom) for span in _spans(way, text)})
+
+
+def _spans(way: Exact | normal.Pattern, text: str) -> list[tuple[int, int]]:
     read = _lattice(text)
-    match atom:
-        case Exact(wanted):
-            folded = read.folded
-            return [
-                (folded.starts[start], folded.ends[end - 1])
-                for start, end in normal.find_exact(wanted, folded.text)
-            ]
-        case Word(wanted, prefix=prefix):
-            pattern = normal.pattern(wanted, prefix=prefix)
-        case Phrase(wanted):
-            pattern = normal.pattern(wanted)
-    return [read.span(start, end) for start, end in normal.find(pattern, read)]
+    if isinstance(way, Exact):
+        folded = read.folded
+        return [
+            (folded.starts[start], folded.ends[end - 1])
+            for start, end in normal.find_exact(way.text, folded.text)
+        ]
+    return [read.span(start, end) for start, end in normal.find(way, read)]
 
 
 @lru_cache(maxsize=4096)

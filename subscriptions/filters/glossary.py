@@ -6,7 +6,7 @@ folded into simplified ones. Pure Python, no Django.
 
 import re
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache, lru_cache
 from pathlib import Path
 from string import ascii_uppercase
@@ -39,7 +39,7 @@ _SIMPLIFIED = """
     连迟迹适选逊递逻遗遥邮邻郁采释里里针钓钙钛钥钱银链销锂错键镜长门闭问间闻阅阅队阳阴阵阶险随隐难雾静韩
     韵页顿预领颈频题风飞馈馏马驱驶驼驾验骗骤鱼鲁鸟鹏麦齐
 """
-_TO_KEY = {
+_TO_KEY: dict[int, str | int] = {
     **str.maketrans("".join(_TRADITIONAL.split()), "".join(_SIMPLIFIED.split())),
     **{ord(letter): letter.lower() for letter in ascii_uppercase},
 }
@@ -56,18 +56,26 @@ class Entry(NamedTuple):
 
 
 class _Glossary(NamedTuple):
-    entries: Mapping[str, Entry]
+    lines: Mapping[str, str]  # term → what stands behind it in the file
     longest: int  # term, in characters
 
 
 @cache
 def _glossary() -> _Glossary:
-    entries: dict[str, Entry] = {}
-    for line in _FILE.read_text(encoding="utf-8").splitlines():
-        if line and not line.startswith("#"):
-            term, english, *sign = line.split("\t")
-            entries[_key(term)] = Entry(tuple(english.split(";")) if english else (), bool(sign))
-    return _Glossary(entries, max(map(len, entries)))
+    text = _FILE.read_text(encoding="utf-8")
+    lines = dict(line.split("\t", 1) for line in text.splitlines() if line and line[0] != "#")
+    return _Glossary(lines, max(map(len, lines)))
+
+
+def entries() -> Iterator[tuple[str, Entry]]:
+    """The whole glossary, in the order of the file."""
+    for term, line in _glossary().lines.items():
+        yield term, _read(line)
+
+
+def _read(line: str) -> Entry:
+    english, _, sign = line.partition("\t")
+    return Entry(tuple(english.split(";")) if english else (), is_general=bool(sign))
 
 
 def _key(text: str) -> str:
@@ -78,7 +86,8 @@ def entry(word: str) -> Entry | None:
     """What the glossary says about exactly this word, blanks apart; None if it is not in it."""
     if word.isascii():
         return None
-    return _glossary().entries.get("".join(_key(word).split()))
+    line = _glossary().lines.get("".join(_key(word).split()))
+    return None if line is None else _read(line)
 
 
 @lru_cache(maxsize=4096)
@@ -103,9 +112,9 @@ def translate(text: str) -> list[str]:
     latin = {match.start(): match.end() for match in _LATIN.finditer(folded)}
     phrases: dict[str, str] = {}
     for start, end in _cut(folded, latin):
-        known = _glossary().entries.get(folded[start:end])
-        if known is not None:
-            english = known.english
+        line = _glossary().lines.get(folded[start:end])
+        if line is not None:
+            english = _read(line).english
         else:
             english = (plain[start:end],) if latin.get(start) == end else ()
         for phrase in english:
@@ -115,7 +124,7 @@ def translate(text: str) -> list[str]:
 
 def _cut(text: str, latin: Mapping[int, int]) -> list[tuple[int, int]]:
     """The pieces of `text` as (start, end), without gaps; a piece that is no term is one character."""
-    entries, longest = _glossary()
+    terms, longest = _glossary()
     inside = {at for start, end in latin.items() for at in range(start + 1, end)}
     # From each place on: characters left over and pieces of the best cut, and where its first piece ends.
     best = [(0, 0)] * (len(text) + 1)
@@ -129,7 +138,7 @@ def _cut(text: str, latin: Mapping[int, int]) -> list[tuple[int, int]]:
         candidates = [
             end
             for end in range(min(start + longest, len(text)), start, -1)
-            if end not in inside and text[start:end] in entries
+            if end not in inside and text[start:end] in terms
         ]
         if start in latin:
             candidates.append(latin[start])

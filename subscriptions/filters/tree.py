@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+from subscriptions.filters import glossary
+
 MAX_CHARACTERS = 1000
 MAX_ATOMS = 50
 MAX_DEPTH = 10
@@ -122,6 +124,17 @@ def atoms(node: Node) -> Iterator[Atom]:
             yield from atoms(child)
         case _:
             yield node
+
+
+def english(atom: Atom) -> tuple[str, ...]:
+    """The English phrases that a Chinese word or phrase also means, by the glossary; none for other atoms.
+
+    Only where the whole of it is in the glossary, without * and ="…"; names of authors are not translated.
+    """
+    match atom:
+        case Word(text, field, prefix=False) | Phrase(text, field) if field != "author":
+            return glossary.meaning(text)
+    return ()
 
 
 def positive_atoms(node: Node) -> Iterator[Atom]:
@@ -258,6 +271,16 @@ class Filter:
     def positive_atoms(self) -> tuple[Atom, ...]:
         """The atoms that can be a reason for a hit."""
         return tuple(dict.fromkeys(positive_atoms(self.tree)))
+
+    @cached_property
+    def also(self) -> tuple[str, ...]:
+        """What its Chinese words also mean, shown beside the canonical text: "后训练, also post-training"."""
+        meanings = {
+            atom.text: found
+            for atom in self.atoms()
+            if isinstance(atom, Word | Phrase) and (found := english(atom))
+        }
+        return tuple(f"{text}, also {' or '.join(found)}" for text, found in meanings.items())
 
     def __str__(self) -> str:
         return self.canonical
