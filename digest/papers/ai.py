@@ -266,7 +266,7 @@ def _claim(now: datetime) -> _Claim | str:
         )
         if not rows:
             return "Nothing is due that nobody else has in hand."
-        if not _spend_request(now):
+        if not spend_request(now):
             return f"The day's budget of {settings.LLM_DAILY_REQUESTS:,} requests is used up."
         for row in rows:
             row.attempts += 1
@@ -275,8 +275,8 @@ def _claim(now: datetime) -> _Claim | str:
     return _Claim(paper=Paper.objects.get(pk=first.paper_id), language=first.language, rows=rows)
 
 
-def _spend_request(now: datetime) -> bool:
-    """Take one request from the day's budget, UTC; False if nothing is left of it."""
+def spend_request(now: datetime, *, leave: int = 0) -> bool:
+    """Take one request from the day's budget, UTC; False if no more than `leave` are left of it."""
     with connection.cursor() as cursor:
         cursor.execute(
             """
@@ -285,7 +285,7 @@ def _spend_request(now: datetime) -> bool:
             ON CONFLICT (day) DO UPDATE SET requests = spending.requests + 1
             WHERE spending.requests < %(most)s
             """,
-            {"day": now.date(), "most": settings.LLM_DAILY_REQUESTS},
+            {"day": now.date(), "most": settings.LLM_DAILY_REQUESTS - leave},
         )
         return cursor.rowcount == 1
 
@@ -305,10 +305,10 @@ def _write(claim: _Claim, *, client: Client, now: datetime, done: Written) -> bo
         _after_no_answer(claim, error, now=now, done=done)
         return False
     except llm.Unusable as error:
-        _count_tokens(error.tokens, now)
+        count_tokens(error.tokens, now)
         _put_off(claim.rows, str(error), now=now, done=done)
         return False
-    _count_tokens(completion.tokens, now)
+    count_tokens(completion.tokens, now)
     good, refused = _judged(claim, completion)
     for row in claim.rows:
         if row.kind in good:
@@ -344,6 +344,19 @@ def _after_no_answer(claim: _Claim, error: SourceError, *, now: datetime, done: 
     A text loses no try by an endpoint that is busy or that an operator must mend. It does by a time-out and
     by trouble on the other side: the text may be what causes them.
     """
+    leave_alone_after(error, now=now)
+    if error.status in _NOT_OF_THE_TEXT:
+        done.problems.append(str(error))
+        for row in claim.rows:
+            tries = row.attempts
+            row.attempts, row.due_at, row.problem = tries - 1, now, str(error)[:_LONGEST_PROBLEM]
+            done.put_off += _store(row, tries=tries)
+    else:
+        _put_off(claim.rows, str(error), now=now, done=done)
+
+
+def leave_alone_after(error: SourceError, *, now: datetime) -> None:
+    """Nobody asks the endpoint for a while, where this failure says that it is busy, down or set up wrong."""
     match error.status:
         case 429:
             _close(error.retry_at or now + _CLOSED_AFTER_429, error, now=now)
@@ -353,14 +366,6 @@ def _after_no_answer(claim: _Claim, error: SourceError, *, now: datetime, done: 
             _close(error.retry_at or now + _CLOSED_AFTER_SILENCE, error, now=now)
         case status if status >= 500:
             _close(error.retry_at or now + _CLOSED_AFTER_SILENCE, error, now=now)
-    if error.status in _NOT_OF_THE_TEXT:
-        done.problems.append(str(error))
-        for row in claim.rows:
-            tries = row.attempts
-            row.attempts, row.due_at, row.problem = tries - 1, now, str(error)[:_LONGEST_PROBLEM]
-            done.put_off += _store(row, tries=tries)
-    else:
-        _put_off(claim.rows, str(error), now=now, done=done)
 
 
 def _put_off(rows: Sequence[AiText], problem: str, *, now: datetime, done: Written) -> None:
@@ -396,7 +401,8 @@ def _store(row: AiText, *, tries: int | None = None) -> bool:
     )
 
 
-def _count_tokens(tokens: int, now: datetime) -> None:
+def count_tokens(tokens: int, now: datetime) -> None:
+    """Add what a request of the day has cost."""
     if tokens:
         AiSpending.objects.filter(day=now.date()).update(tokens=F("tokens") + tokens)
 

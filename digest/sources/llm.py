@@ -1,5 +1,7 @@
 """A language model behind any OpenAI-compatible endpoint: one paper in, the texts asked for out, as JSON.
 
+`converse` is the endpoint itself, for other questions too.
+
 What a stranger wrote into an abstract must not become an instruction: it travels as a JSON string between
 markers that nobody can guess, the system message says what it is, and the answer is taken only as one JSON
 object with exactly the keys that were asked for. What the texts then say is judged in
@@ -12,7 +14,7 @@ refuse are left out or renamed once a server has said so.
 import json
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,6 +73,15 @@ class Question:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Said:
+    """What a model answered to one request, as it came."""
+
+    content: Any  # text, or whatever the endpoint puts in its place
+    model: str  # as the endpoint calls it
+    tokens: int  # of question and answer, as the endpoint counts; 0 if it does not say
+
+
+@dataclass(frozen=True, kw_only=True)
 class Completion:
     """What the model wrote, not yet judged. `texts` has exactly the kinds that were asked for."""
 
@@ -85,15 +96,40 @@ def is_on() -> bool:
 
 
 def ask(question: Question, *, client: Client) -> Completion:
-    """One request to the endpoint; `client` bounds its time and knows no second attempt of its own.
+    """The texts, in one request to the endpoint.
 
     Raises SourceError when no answer came (`status` and `retry_at` say more), Unusable when what came is not
     the JSON asked for.
     """
+    mark = f"paper-{secrets.token_hex(8)}"
+    asked = "\n".join(
+        f'- "{kind}": {_ASKED[kind].format(language=LANGUAGES[question.language])}' for kind in question.kinds
+    )
+    said = converse(
+        system=_SYSTEM.format(mark=mark, asked=asked),
+        user=fenced({"title": question.title, "abstract": question.abstract}, mark=mark),
+        most_tokens=3_000 + len(question.title) + len(question.abstract),  # room for models that think first
+        client=client,
+    )
+    return _completion(said, kinds=question.kinds)
+
+
+def fenced(material: Any, *, mark: str) -> str:
+    """Strangers' words as JSON between <mark> and </mark>; no mark can stand inside."""
+    inside = json.dumps(material, ensure_ascii=False).replace("<", "\\u003c")
+    return f"<{mark}>\n{inside}\n</{mark}>"
+
+
+def converse(*, system: str, user: str, most_tokens: int, client: Client) -> Said:
+    """One request to the endpoint; `client` bounds its time and knows no second attempt of its own.
+
+    Raises SourceError when no answer came (`status` and `retry_at` say more), Unusable when what came is no
+    complete answer.
+    """
     headers = {"Authorization": f"Bearer {settings.LLM_KEY}"} if settings.LLM_KEY else {}
     refused = _refused.setdefault((settings.LLM_URL, settings.LLM_MODEL), set())
     while True:
-        body = _body(question, without=refused)
+        body = _body(system, user, most_tokens=most_tokens, without=refused)
         try:
             answer = client.post_json(
                 f"{settings.LLM_URL}/chat/completions", body, headers=headers, largest=LARGEST_ANSWER
@@ -104,28 +140,19 @@ def ask(question: Question, *, client: Client) -> Completion:
                 refused.add(parameter)
                 continue
             raise
-        return read(answer.body, kinds=question.kinds)
+        return _said(answer.body)
 
 
-def _body(question: Question, *, without: set[str]) -> dict[str, Any]:
-    mark = f"paper-{secrets.token_hex(8)}"
-    asked = "\n".join(
-        f'- "{kind}": {_ASKED[kind].format(language=LANGUAGES[question.language])}' for kind in question.kinds
-    )
-    paper = json.dumps({"title": question.title, "abstract": question.abstract}, ensure_ascii=False)
-    paper = paper.replace("<", "\\u003c")  # so that no marker can stand inside
+def _body(system: str, user: str, *, most_tokens: int, without: set[str]) -> dict[str, Any]:
     body: dict[str, Any] = {
-        "messages": [
-            {"role": "system", "content": _SYSTEM.format(mark=mark, asked=asked)},
-            {"role": "user", "content": f"<{mark}>\n{paper}\n</{mark}>"},
-        ],
+        "messages": [{"role": "system", "content": system}, {"role": "user", "content": user}],
     }
     if settings.LLM_MODEL:
         body["model"] = settings.LLM_MODEL
     if "temperature" not in without:
         body["temperature"] = 0.2
     limit = "max_completion_tokens" if "max_tokens" in without else "max_tokens"
-    body[limit] = 3_000 + len(question.title) + len(question.abstract)  # room for models that think first
+    body[limit] = most_tokens
     return body
 
 
@@ -140,6 +167,15 @@ def _newly_refused(error: SourceError, *, sent: dict[str, Any]) -> str:
 
 def read(body: bytes, *, kinds: Sequence[str]) -> Completion:
     """The texts in a chat completion. Raises Unusable."""
+    return _completion(_said(body), kinds=kinds)
+
+
+def _completion(said: Said, *, kinds: Sequence[str]) -> Completion:
+    texts = _texts(said.content, kinds, tokens=said.tokens)
+    return Completion(texts=texts, model=said.model, tokens=said.tokens)
+
+
+def _said(body: bytes) -> Said:
     try:
         answer = json.loads(body)
     except (ValueError, RecursionError):
@@ -149,7 +185,7 @@ def read(body: bytes, *, kinds: Sequence[str]) -> Completion:
         choice = answer["choices"][0]
         message = choice["message"]
         content = message.get("content")
-        said = message.get("refusal")
+        refusal = message.get("refusal")
         finished = choice.get("finish_reason")
     except (AttributeError, IndexError, KeyError, TypeError):
         raise Unusable(
@@ -157,17 +193,17 @@ def read(body: bytes, *, kinds: Sequence[str]) -> Completion:
         ) from None
     if finished == "length":
         raise Unusable("The model's answer was cut off before its end.", tokens=tokens)
-    if finished == "content_filter" or said:
+    if finished == "content_filter" or refusal:
         raise Unusable("The model declined to answer.", tokens=tokens)
     model = answer.get("model")
-    return Completion(
-        texts=_texts(content, kinds, tokens=tokens),
-        model=_name(model if isinstance(model, str) else ""),
-        tokens=tokens,
-    )
+    return Said(content=content, model=_name(model if isinstance(model, str) else ""), tokens=tokens)
 
 
-def _texts(content: Any, kinds: Sequence[str], *, tokens: int) -> dict[str, str]:
+def json_in(content: Any, *, tokens: int, pairs: Callable[[list[tuple[str, Any]]], Any] | None = None) -> Any:
+    """The JSON that a model wrote, without its thinking and the fence that some put around it.
+
+    `pairs` makes what stands for an object, as in `json.loads`. Raises Unusable.
+    """
     if isinstance(content, list):  # of parts, as some servers have it
         content = "".join(
             part["text"] for part in content if isinstance(part, dict) and isinstance(part.get("text"), str)
@@ -178,11 +214,15 @@ def _texts(content: Any, kinds: Sequence[str], *, tokens: int) -> dict[str, str]
     if fence := _FENCE.match(content):
         content = fence["inside"]
     try:
-        texts = json.loads(content)
+        return json.loads(content, object_pairs_hook=pairs)
     except (ValueError, RecursionError):
         raise Unusable(
             f"The model wrote something else than the JSON asked for: {_beginning(content)}.", tokens=tokens
         ) from None
+
+
+def _texts(content: Any, kinds: Sequence[str], *, tokens: int) -> dict[str, str]:
+    texts = json_in(content, tokens=tokens)
     if not isinstance(texts, dict) or texts.keys() != set(kinds):
         found = ", ".join(map(str, texts)) if isinstance(texts, dict) else type(texts).__name__
         raise Unusable(
