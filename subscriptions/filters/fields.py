@@ -42,7 +42,9 @@ MEDIA_KINDS = ("post", "forum", "news")
 KINDS = ("paper", *MEDIA_KINDS, "media")
 
 _LANGUAGE = re.compile(r"[a-z]{2,3}")
-_ARXIV_PREFIX = re.compile(r"^(?:(?:https?://)?(?:www\.)?(?:arxiv\.org/(?:abs|pdf|html)/|arxiv:))+")
+_ARXIV_PREFIX = re.compile(
+    r"(?:(?:https?://)?(?:www\.)?(?:arxiv\.org/(?:abs|pdf|html)/|arxiv:)[\s,.;:!?'’‘`…、。·]*)+"
+)
 _ARXIV_ID = re.compile(r"(\d{4}\.\d{4,5}|[a-z-]+(?:\.[a-z]{2})?/\d{7})(?:v\d+)?(?:\.pdf)?")
 
 # https://arxiv.org/category_taxonomy; archives without subdivisions stand with an empty tuple.
@@ -95,7 +97,10 @@ def in_category(value: str, name: str) -> bool:
 
 def identifier(text: str) -> str:
     """An arXiv id without prefix and version, else the text itself; lower case, for comparing."""
-    folded = _ARXIV_PREFIX.sub("", text.strip().casefold())
+    folded = text.strip().casefold()
+    prefix = _ARXIV_PREFIX.match(folded)
+    if prefix:
+        folded = folded[prefix.end() :]
     match = _ARXIV_ID.fullmatch(folded)
     return match[1] if match else folded
 

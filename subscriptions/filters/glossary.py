@@ -107,19 +107,26 @@ def translate(text: str) -> list[str]:
     them, the most usual first. The sentence is cut so that the fewest characters are left over, then into the
     fewest terms, then with the longer term first. What the glossary does not know is passed over.
     """
+    phrases: dict[str, str] = {}
+    for meanings in word_by_word(text):
+        for phrase in meanings:
+            phrases.setdefault(phrase.casefold(), phrase)
+    return list(phrases.values())
+
+
+def word_by_word(text: str) -> list[tuple[str, ...]]:
+    """As `translate`, with the meanings of each term of the sentence together."""
     plain = unicodedata.normalize("NFKC", text)
     folded = plain.translate(_TO_KEY)
     latin = {match.start(): match.end() for match in _LATIN.finditer(folded)}
-    phrases: dict[str, str] = {}
+    words = []
     for start, end in _cut(folded, latin):
         line = _glossary().lines.get(folded[start:end])
         if line is not None:
-            english = _read(line).english
-        else:
-            english = (plain[start:end],) if latin.get(start) == end else ()
-        for phrase in english:
-            phrases.setdefault(phrase.casefold(), phrase)
-    return list(phrases.values())
+            words.append(_read(line).english)
+        elif latin.get(start) == end:
+            words.append((plain[start:end],))
+    return [meanings for meanings in words if meanings]
 
 
 def _cut(text: str, latin: Mapping[int, int]) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal, NoReturn, cast
 
-from subscriptions.filters import fields, normal, people
+from subscriptions.filters import fields, glossary, normal, people
 from subscriptions.filters.errors import FilterError
 from subscriptions.filters.tree import (
     MAX_ATOMS,
@@ -44,6 +44,9 @@ from subscriptions.filters.tree import (
 
 MIN_PREFIX = 3
 MAX_DIGITS = 9
+# One sign may stand for eighteen letters (ﷺ). What is twice too long so is refused before it costs time;
+# below that the canonical form decides, which is shorter by what means nothing.
+_MAX_SPELLED_OUT = 2 * MAX_CHARACTERS
 
 # One character for one, so that columns stay those of the typed text.
 _ASCII_FORMS = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)}
@@ -60,6 +63,8 @@ _FIELD = re.compile(r"([A-Za-z_]+):")
 _NUMBER_NAME = re.compile(r"([A-Za-z_]+)(?=[<>=≤≥])")
 _COMPARISON = re.compile(r"\s*(>=|<=|=>|=<|≥|≤|>|<|=)\s*([^\s()\"]*)")
 _SAME_COMPARISON = {"≥": ">=", "≤": "<="}
+_MOST_UNTRANSLATED = 3  # words a filter, for which English is proposed
+_MOST_TRANSLATED = 30  # characters of such a word
 _BREAKS = frozenset('()"')
 
 _Kind = Literal["(", ")", "NOT", "AND", "OR", "ANDNOT", "field", "word", "phrase", "exact", "compare", "end"]
@@ -85,7 +90,18 @@ def parse(text: str) -> Filter:
             cure="Shorten it, or make two filters of it.",
             text=text,
         )
+    if not text.isascii() and len(unicodedata.normalize("NFKC", text)) > _MAX_SPELLED_OUT:
+        raise _too_long_in_full(text)
     return _Parser(text).filter()
+
+
+def _too_long_in_full(text: str) -> FilterError:
+    return FilterError(
+        f"written out in full this filter has more than {MAX_CHARACTERS:,} characters.",
+        column=1,
+        cure="Shorten it, or make two filters of it.",
+        text=text,
+    )
 
 
 def clean(text: str) -> str:
@@ -325,6 +341,7 @@ class _Parser:
         self.at = 0
         self.count = 0
         self.open: list[_Token] = []
+        self.untranslated: list[str] = []  # hints
 
     @property
     def token(self) -> _Token:
@@ -342,11 +359,7 @@ class _Parser:
             )
         result = Filter(tree, text=self.text, hints=self._hints())
         if len(result.canonical) > MAX_CHARACTERS:
-            self.fail(
-                1,
-                f"written out in full this filter has more than {MAX_CHARACTERS:,} characters.",
-                "Shorten it, or make two filters of it.",
-            )
+            raise _too_long_in_full(self.text)
         return result
 
     def _or(self, scope: str | None) -> Node:
@@ -507,12 +520,20 @@ class _Parser:
             return self._counted(Exact(text, field), token)
         if starred:
             return self._counted(Word(text, field, prefix=True), token)
+        if field != "author" and len(self.untranslated) < _MOST_UNTRANSLATED:
+            self.untranslated += _untranslated(token, text)
         return self._counted(words(text, field), token)
 
     def _refuse_unfindable(self, token: _Token, text: str, field: str | None, *, starred: bool) -> None:
         column = token.column
         shown = _short(token.typed)
         letters = sum(char.isalnum() for char in text)
+        if starred and letters < MIN_PREFIX and any(map(normal.is_cjk, text)):
+            self.fail(
+                column + len(token.text) - 1,
+                "* is not needed after Chinese characters, which are found anywhere in the text.",
+                "Remove *.",
+            )
         if starred and letters < MIN_PREFIX:
             self.fail(
                 column + len(token.text) - 1,
@@ -578,7 +599,7 @@ class _Parser:
         self.fail(column, message, cure)
 
     def _hints(self) -> tuple[str, ...]:
-        return tuple(hint for rule in _HINTS for hint in rule(self.tokens))
+        return (*(hint for rule in _HINTS for hint in rule(self.tokens)), *self.untranslated)
 
 
 def _settled(text: str, step: Callable[[str], str]) -> str:
@@ -629,6 +650,21 @@ def _single_quotes(tokens: list[_Token]) -> list[str]:
                 f'Column {token.column}: {token.text[0]} makes no phrase. Write "words" with double quotes.'
             ]
     return []
+
+
+def _untranslated(token: _Token, text: str) -> list[str]:
+    """For Chinese that stays Chinese: most papers are in English."""
+    known = glossary.entry(text)
+    if not any(map(normal.is_cjk, text)) or (known and known.english and not known.is_general):
+        return []
+    is_common = known is not None and known.english
+    reason = "too common a word to be taken in English too" if is_common else "not in the glossary"
+    hint = f"Column {token.column}: {_short(token.typed)} is {reason}; it is found as it stands only."
+    if len(text) <= _MOST_TRANSLATED:
+        meanings = [any_of(map(words, phrases)) for phrases in glossary.word_by_word(text)]
+        if meanings:
+            hint += f" In English perhaps {compact(all_of(meanings))}."
+    return [hint]
 
 
 _HINTS: tuple[Callable[[list[_Token]], list[str]], ...] = (_lower_case_operators, _commas, _single_quotes)
