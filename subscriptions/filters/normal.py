@@ -211,10 +211,13 @@ _IRREGULAR = {
 }
 # The stemmer would make one word of each of these and a shorter one: objective and object, transformer and
 # transform, organization and organ. All words that begin so are one, and apart from the shorter one.
+# Not compounds of them: "activation steering" is also looked for in one word, which is no activation.
 _APART = re.compile(
-    r"transformer|objectiv|experiment|generaliz|personaliz|organiz|activation|responsib|positiv|medication|multiplic|"
+    r"(transformer|objectiv|experiment|generaliz|personaliz|organiz|activation|responsib|positiv|medication|multiplic|"
     r"designat|modulat|publication|several|authorit|rating|informal|underl|useful|conversat|successiv|integral|"
-    r"reasonabl|critical|representativ"
+    r"reasonabl|critical|representativ)"
+    r"(?:y|ying|ies?|e?s|e?d|ed|e|ing|[eo]rs?|e?ly|(?:at)?i(?:on|ons|onal|onally|ve|vely)|al(?:ly|ist)?|ation(?:s|al|ally)?|"
+    r"i?l?it(?:y|ies)|e?ness|able|ability|le|arian(?:ism)?|ization)?"
 )
 _BRITISH = re.compile(
     r"(optim|general|token|quant|initial|normal|regular|summar|personal|visual|organ|minim|maxim|character|util|"
@@ -237,9 +240,9 @@ def stem(word: str) -> str:
     if len(word) > 2 and word.endswith("s") and word[-2] != "s" and not _VOWEL.search(word[:-1]):
         return word[:-1]  # LLMs, VLMs: no vowel, so no English word
     word = _BRITISH.sub(r"\1iz", word, count=1)
-    apart = _APART.match(word)
+    apart = _APART.fullmatch(word)
     if apart:
-        return apart.group()
+        return apart[1]
     stemmer = getattr(_stemmers, "english", None)
     if stemmer is None:
         stemmer = _stemmers.english = snowballstemmer.stemmer("english")

@@ -82,6 +82,9 @@ class TestStem:
             ("bias", "bia"),
             ("class", "clas"),
             ("universal", "university"),
+            ("activationsteering", "activation"),
+            ("transformerarchitecture", "transformer"),
+            ("responsibleai", "responsible"),
         ],
     )
     def test_keeps_different_words_apart(self, one, other):
