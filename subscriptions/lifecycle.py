@@ -9,7 +9,7 @@ No function tells its caller whether an address is known, unless the caller has 
 import hmac
 import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from datetime import date, datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
@@ -20,7 +20,8 @@ from django.db.models import CharField, F, Func, Q, QuerySet, Value
 from django.utils import translation
 from django.utils.translation import get_language, gettext, gettext_noop, pgettext
 
-from subscriptions import filters, tokens, topics
+from subscriptions import filters, interests, tokens, topics
+from subscriptions.interests import Interest
 from subscriptions.mail import notices
 from subscriptions.models import (
     Consent,
@@ -62,10 +63,14 @@ WEEKDAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What somebody asks for on the sign-up page. `topics` are catalogue slugs, `filter` any spelling."""
+    """What somebody asks for on the sign-up page. `topics` are catalogue slugs, `filter` any spelling.
+
+    `filter` and `interest` together are one topic of the reader's own.
+    """
 
     topics: tuple[str, ...] = ()
     filter: str = ""
+    interest: Interest = field(default_factory=Interest)
     frequency: str = Subscriber.Frequency.DAILY
     hour: int = 7
     weekday: int = 0
@@ -74,14 +79,17 @@ class Wishes:
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        return cls(**{**stored, "topics": tuple(stored["topics"])})
+        said = stored.get("interest") or {}  # mails from before there were interests may still be confirmed
+        interest = Interest.of(said.get("keywords", ()), said.get("sentence", ""))
+        return cls(**{**stored, "topics": tuple(stored["topics"]), "interest": interest})
 
 
 @dataclass(frozen=True, slots=True)
 class TopicLine:
-    """One section of a reader's digest. `topic_id` None: a new filter of their own.
+    """One section of a reader's digest. `topic_id` None: a new topic of their own.
 
-    `name` and `filter` count for own filters only.
+    `name`, `filter` and `interest` count for own topics only; an empty filter with an interest lets every
+    paper in. `min_relevance`, in percent, counts where there is an interest.
     """
 
     topic_id: int | None
@@ -89,6 +97,8 @@ class TopicLine:
     filter: str = ""
     muted: bool = False
     max_papers: int | None = None
+    interest: Interest = field(default_factory=Interest)
+    min_relevance: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,7 +134,9 @@ class Said:
 def said(wishes: Wishes) -> Said:
     """What the confirmation mail and its page repeat."""
     language = get_language() or "en"
-    names = (topic.names.get(language) or topic.name for topic in topics.catalogue_by_slug(wishes.topics))
+    names = [topic.names.get(language) or topic.name for topic in topics.catalogue_by_slug(wishes.topics)]
+    if wishes.interest:
+        names.append(wishes.interest.name)
     return Said(
         topics=tuple(names),
         when=when(
@@ -297,8 +309,8 @@ def _grant(subscriber: Subscriber, wishes: Wishes, *, now: datetime, keep_topics
     subscriber.top_papers_if_none = wishes.top_papers_if_none
     subscriber.save()
     wanted = topics.catalogue_by_slug(wishes.topics)
-    if wishes.filter:
-        wanted.append(topics.own(subscriber, wishes.filter, now=now))
+    if wishes.filter or wishes.interest:
+        wanted.append(topics.own(subscriber, wishes.filter, now=now, interest=wishes.interest))
     if not keep_topics:
         for subscribed in subscriber.subscribed_topics.exclude(topic__in=wanted).select_related("topic"):
             topics.unfollow(subscribed, now=now)
@@ -317,6 +329,8 @@ def preferences(subscriber: Subscriber) -> Preferences:
             filter=subscribed.topic.filter.canonical,
             muted=subscribed.muted,
             max_papers=subscribed.max_papers,
+            interest=interests.of_topic(subscribed.topic),
+            min_relevance=subscribed.min_relevance,
         )
         for subscribed in subscriber.subscribed_topics.select_related("topic__filter")
     )
@@ -346,20 +360,28 @@ def _set_topics(subscriber: Subscriber, lines: Sequence[TopicLine], *, now: date
     kept = set()
     for position, line in enumerate(lines):
         if line.topic_id is None:
-            topic = topics.own(subscriber, line.filter, now=now, name=line.name)
+            topic = topics.own(subscriber, line.filter, now=now, name=line.name, interest=line.interest)
         elif line.topic_id in known:
             topic = known[line.topic_id]
             if topic.owner_id is not None:
                 topic.name = line.name or topics.OWN_NAME
-                topic.filter = topics.filter_revision(line.filter, now=now)
-                topic.save(update_fields=["name", "filter"])
+                topic.filter = topics.own_filter(line.filter, line.interest, now=now)
+                topic.keywords, topic.description = list(line.interest.keywords), line.interest.sentence
+                topic.save(update_fields=["name", "filter", "keywords", "description"])
         else:
             continue
         kept.add(topic.pk)
         SubscribedTopic.objects.update_or_create(
             subscriber=subscriber,
             topic=topic,
-            defaults={"position": position, "muted": line.muted, "max_papers": line.max_papers},
+            defaults={
+                "position": position,
+                "muted": line.muted,
+                "max_papers": line.max_papers,
+                "min_relevance": interests.threshold(
+                    interests.of_topic(topic), topic.filter.canonical, line.min_relevance
+                ),
+            },
         )
     for topic_id, row in existing.items():
         if topic_id not in kept:
@@ -418,13 +440,25 @@ def _line_differences(old: TopicLine, new: TopicLine) -> list[str]:
     if old.name != new.name:
         changes.append(f"{old.name} is now called {new.name}.")
     if old.filter != new.filter:
-        changes.append(f"{new.name} now looks for {new.filter}; it was {old.filter}.")
+        changes.append(f"{new.name} now looks for {_lets_in(new)}; it was {_lets_in(old)}.")
+    if old.interest != new.interest:
+        wanted = [
+            f"“{part}”" if part else "nothing in words" for part in (new.interest.text, old.interest.text)
+        ]
+        changes.append(f"{new.name} now asks for {wanted[0]}; it was {wanted[1]}.")
+    if old.min_relevance != new.min_relevance:
+        least = [f"from {line.min_relevance} %" if line.min_relevance else "of any" for line in (new, old)]
+        changes.append(f"{new.name} now sends papers {least[0]} relevance; it was {least[1]}.")
     if old.muted != new.muted:
         changes.append(f"{new.name} is now muted." if new.muted else f"{new.name} is no longer muted.")
     if old.max_papers != new.max_papers:
         now_sends = f"at most {new.max_papers}" if new.max_papers else "any number of"
         changes.append(f"{new.name} now sends {now_sends} papers; it was {old.max_papers or 'any number'}.")
     return changes
+
+
+def _lets_in(line: TopicLine) -> str:
+    return "every paper" if line.filter == interests.EVERY_PAPER else line.filter
 
 
 def pause(subscriber_id: int, *, until: date | None, now: datetime, source: str) -> bool:
@@ -643,6 +677,7 @@ def erase(subscriber_id: int, *, now: datetime) -> None:
 def _erase(subscriber: Subscriber, *, now: datetime) -> None:
     email = subscriber.email
     subscriber.subscribed_topics.all().delete()
+    subscriber.mutes.all().delete()
     subscriber.own_topics.all().delete()
     notices.of_subscriber(subscriber.pk).delete()
     mailings = Mailing.objects.values_list("pk", flat=True)

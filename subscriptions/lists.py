@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import IntegrityError, connection, models, transaction
 from psycopg.types.json import Jsonb
 
-from subscriptions import addresses, filters, lifecycle, topics
+from subscriptions import addresses, filters, interests, lifecycle, topics
 from subscriptions.filters import FilterError
 from subscriptions.models import (
     Consent,
@@ -433,7 +433,8 @@ def _lines(reader: Subscriber, lines: Iterable[SubscribedTopic]) -> Iterator[lis
     consent_at = given[-1].at if given else reader.confirmed_at
     source = given[-1].source if given else ""
     slugs = [slug for line in lines if (slug := line.topic.slug)]
-    own = [line.topic.filter.canonical for line in lines if line.topic.owner_id is not None]
+    own = [_filter(line.topic) for line in lines if line.topic.owner_id is not None]
+    own = [canonical for canonical in own if canonical]
     for place, canonical in enumerate(own or [""]):
         yield [
             reader.email,
@@ -446,6 +447,13 @@ def _lines(reader: Subscriber, lines: Iterable[SubscribedTopic]) -> Iterator[lis
             reader.timezone,
             str(reader.hour),
         ]
+
+
+def _filter(topic: Topic) -> str:
+    """What stands in the one column for a filter: of who lets every paper in, the keywords they ask for."""
+    if topic.filter.canonical == interests.EVERY_PAPER and (wanted := interests.of_topic(topic)):
+        return interests.as_filter(wanted)
+    return topic.filter.canonical
 
 
 def _quoted(cell: str) -> str:

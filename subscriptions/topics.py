@@ -8,7 +8,8 @@ from datetime import datetime
 from django.db import transaction
 from django.db.models import Max
 
-from subscriptions import filters
+from subscriptions import filters, interests
+from subscriptions.interests import Interest
 from subscriptions.models import FilterRevision, SubscribedTopic, Subscriber, Topic
 
 OWN_NAME = "Your filter"  # until the reader gives it another; the next ones are numbered
@@ -53,24 +54,46 @@ def follow(subscriber: Subscriber, topics: Iterable[Topic]) -> None:
     first = 0 if last is None else last + 1
     SubscribedTopic.objects.bulk_create(
         [
-            SubscribedTopic(subscriber=subscriber, topic=topic, position=first + place)
+            SubscribedTopic(
+                subscriber=subscriber,
+                topic=topic,
+                position=first + place,
+                min_relevance=interests.threshold(interests.of_topic(topic), topic.filter.canonical),
+            )
             for place, topic in enumerate(topics)
         ],
         ignore_conflicts=True,
     )
 
 
-def own(subscriber: Subscriber, text: str, *, now: datetime, name: str = "") -> Topic:
-    """A filter of the reader's own as a topic, not yet followed; the existing one where it reads the same.
+def own(
+    subscriber: Subscriber, text: str, *, now: datetime, name: str = "", interest: Interest | None = None
+) -> Topic:
+    """A topic of the reader's own, not yet followed; the existing one where filter and interest are the same.
 
-    Raises filters.FilterError.
+    With an interest the filter may be empty: then every paper may enter. Raises filters.FilterError.
     """
-    revision = filter_revision(text, now=now)
-    topic = subscriber.own_topics.filter(filter=revision, retired_at=None).first()
+    interest = interest or Interest()
+    revision = own_filter(text, interest, now=now)
+    keywords = list(interest.keywords)
+    topic = subscriber.own_topics.filter(
+        filter=revision, retired_at=None, keywords=keywords, description=interest.sentence
+    ).first()
     if topic is None:
         taken = subscriber.own_topics.filter(retired_at=None).values_list("name", flat=True)
-        topic = Topic.objects.create(owner=subscriber, name=name or unused_name(taken), filter=revision)
+        topic = Topic.objects.create(
+            owner=subscriber,
+            name=name or interest.name or unused_name(taken),
+            filter=revision,
+            keywords=keywords,
+            description=interest.sentence,
+        )
     return topic
+
+
+def own_filter(text: str, interest: Interest, *, now: datetime) -> FilterRevision:
+    """The row of an own topic's filter: every paper's where there is only an interest. Raises FilterError."""
+    return filter_revision(text or (interests.EVERY_PAPER if interest else ""), now=now)
 
 
 def unused_name(taken: Iterable[str]) -> str:

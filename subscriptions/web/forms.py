@@ -1,7 +1,6 @@
 """What people type, read leniently and answered exactly. Every form keeps what was typed."""
 
 import functools
-import re
 import zoneinfo
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -12,8 +11,9 @@ from django import forms
 from django.conf import settings
 from django.core.exceptions import ValidationError
 
-from subscriptions import addresses, filters, lifecycle, topics
+from subscriptions import addresses, filters, interests, lifecycle, topics
 from subscriptions.filters import FilterError
+from subscriptions.interests import Interest
 from subscriptions.lifecycle import Preferences, TopicLine, Wishes
 from subscriptions.models import Subscriber, Topic
 
@@ -35,8 +35,6 @@ COMMON_TIMEZONES = (
 LANGUAGES = settings.LANGUAGES  # of the mail; each under its own name
 HOURS = [(hour, f"{hour:02}:00") for hour in range(24)]
 CAPS = (1, 2, 3, 5, 8, 10, 15, 20)
-# Not in a name: PostgreSQL refuses NUL, and marks of direction turn around the mail that names the topic.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
 MAX_OWN_FILTERS = 50  # a digest has to be readable, and so has this page
 
 
@@ -102,6 +100,7 @@ class SignUpForm(_TimesForm):
     email = AddressField(required=False)
     topic = forms.MultipleChoiceField(required=False)
     filter = FilterField(required=False, strip=True)
+    interest = forms.CharField(required=False, max_length=1000)
     top_papers = forms.BooleanField(required=False)
     language = forms.ChoiceField(choices=LANGUAGES, required=False)  # empty: the first
 
@@ -125,7 +124,8 @@ class SignUpForm(_TimesForm):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or {}
-        if not (cleaned.get("topic") or cleaned.get("filter") or cleaned.get("top_papers") or self.errors):
+        wanted = (cleaned.get(name) for name in ("topic", "filter", "interest", "top_papers"))
+        if not (any(wanted) or self.errors):
             self.add_error("topic", "Choose a topic or write a filter, so that there is something to find.")
         return cleaned
 
@@ -134,6 +134,7 @@ class SignUpForm(_TimesForm):
         return Wishes(
             topics=tuple(cleaned["topic"]),
             filter=cleaned["filter"],
+            interest=Interest.read(cleaned["interest"]),
             frequency=cleaned["frequency"],
             hour=cleaned["hour"],
             timezone=cleaned["timezone"],
@@ -183,13 +184,32 @@ class Row:
         cap = self.line.max_papers
         return sorted({*CAPS, *([cap] if cap else [])})
 
+    @property
+    def filter(self) -> str:
+        """As the field shows it: empty where only the interest decides."""
+        return "" if self.line.interest and self.line.filter == interests.EVERY_PAPER else self.line.filter
+
+    @property
+    def keywords(self) -> str:
+        return ", ".join(self.line.interest.keywords)
+
+    @property
+    def thresholds(self) -> list[int]:
+        least = self.line.min_relevance
+        return sorted({*interests.THRESHOLDS, *([least] if least else [])})
+
+    @property
+    def needs_threshold(self) -> bool:
+        return bool(self.line.interest) and not self.filter
+
 
 @dataclass
 class NewFilter:
-    """The empty line for another filter, as typed."""
+    """The empty line for another topic of one's own, as typed: a filter, an interest, or both."""
 
     name: str = ""
     text: str = ""
+    interest: str = ""
     error: FilterError | None = None
 
     @property
@@ -259,8 +279,9 @@ class PreferencesForm(_TimesForm):
             lines += [
                 TopicLine(topic.pk) for topic in catalogue if topic.slug == slug and topic.pk not in followed
             ]
-        if self.new.text:
-            lines.append(TopicLine(None, name=self.new.name, filter=self.new.text))
+        if self.new.text or Interest.read(self.new.interest):
+            interest = Interest.read(self.new.interest)
+            lines.append(TopicLine(None, name=self.new.name, filter=self.new.text, interest=interest))
         cleaned = self.cleaned_data
         return Preferences(
             topics=tuple(_rearranged(lines, verb, key)),
@@ -288,16 +309,18 @@ class PreferencesForm(_TimesForm):
                 continue
             cap = str(data.get(f"cap_{row.key}", ""))
             max_papers = int(cap) if cap.isdecimal() and 0 < int(cap) <= 100 else None
-            row.line = replace(row.line, max_papers=max_papers)
+            least = str(data.get(f"least_{row.key}", row.line.min_relevance or ""))
+            min_relevance = int(least) if least.isdecimal() and 0 < int(least) <= 95 else None
+            row.line = replace(row.line, max_papers=max_papers, min_relevance=min_relevance)
             if row.is_own:
-                name = _name(str(data.get(f"name_{row.key}", row.line.name)))
-                text = str(data.get(f"filter_{row.key}", row.line.filter)).strip()
-                row.line = replace(row.line, name=name or topics.OWN_NAME, filter=text)
-                row.error = None if row.key == removed else _error_in(text)
+                row.line = _own_line(row, data)
+                is_wide_open = bool(row.line.interest) and row.line.filter == interests.EVERY_PAPER
+                row.error = None if row.key == removed or is_wide_open else _error_in(row.line.filter)
         self.new.name = _name(str(data.get("new_name", "")))
         self.new.text = str(data.get("new_filter", "")).strip()
-        if self.new.text:
-            self.new.error = _error_in(self.new.text)
+        self.new.interest = interests.one_line(str(data.get("new_interest", "")), 1000)
+        if self.new.text or self.new.interest:
+            self.new.error = _error_in(self.new.text) if self.new.text else None
             if len(self.own_ids) >= MAX_OWN_FILTERS and not self.new.error:
                 self.new.error = FilterError(
                     f"you have {MAX_OWN_FILTERS} filters already.", column=1, cure="Remove one first."
@@ -319,9 +342,22 @@ def _rearranged(lines: list[TopicLine], verb: str, key: str) -> list[TopicLine]:
     return lines
 
 
+def _own_line(row: Row, data: Any) -> TopicLine:
+    """A topic of the reader's own as posted; what is not in the post stays."""
+    line, key = row.line, row.key
+    name = _name(str(data.get(f"name_{key}", line.name)))
+    interest = Interest.of(
+        str(data.get(f"keywords_{key}", row.keywords)),
+        str(data.get(f"sentence_{key}", line.interest.sentence)),
+    )
+    text = str(data.get(f"filter_{key}", line.filter)).strip()
+    if interest and not text:
+        text = interests.EVERY_PAPER
+    return replace(line, name=name or topics.OWN_NAME, filter=text, interest=interest)
+
+
 def _name(typed: str) -> str:
-    """One line of at most 80 characters that can be seen."""
-    return " ".join(_UNSEEN.sub(" ", typed).split())[:80].strip()
+    return interests.one_line(typed, interests.MAX_NAME)
 
 
 def _error_in(text: str) -> FilterError | None:

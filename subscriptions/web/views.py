@@ -51,6 +51,7 @@ def sign_up(request: HttpRequest) -> HttpResponse:
     initial = {
         "topic": request.GET.getlist("topic"),
         "filter": request.GET.get("filter", ""),
+        "interest": request.GET.get("interest", ""),
         "language": get_language_from_request(request),
     }
     return _sign_up_page(request, forms.SignUpForm(catalogue=catalogue, initial=initial), catalogue)
@@ -119,7 +120,7 @@ def _echo(text: str) -> dict[str, Any]:
         except FilterError as error:
             said |= {"error": error, "caret": forms.caret(error)}
         else:
-            said |= {"canonical": own.canonical, "hints": own.hints}
+            said |= {"canonical": own.canonical, "hints": (*own.also, *own.hints)}
     return said
 
 
@@ -153,6 +154,8 @@ def _to_preview(request: HttpRequest) -> HttpResponse:
     # The button that works without JavaScript. Not formmethod="get": that would put the address in a URL.
     query = [("topic", slug) for slug in request.POST.getlist("topic")]
     query.append(("filter", request.POST.get("filter", "")))
+    if interest := request.POST.get("interest", "").strip():
+        query.append(("interest", interest))
     return HttpResponseRedirect(f"/preview/?{urlencode(query)}", status=HTTPStatus.SEE_OTHER)
 
 

@@ -7,6 +7,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from subscriptions import lifecycle, lists, topics
+from subscriptions.interests import Interest
 from subscriptions.models import Consent, FilterRevision, Notice, SubscribedTopic, Subscriber
 from tests.factories import SubscribedTopicFactory, SubscriberFactory, TopicFactory
 
@@ -304,3 +305,11 @@ class TestExport:
 
         assert "mira@lab.example" in (tmp_path / "out.csv").read_text()
         assert "1 readers written" in capsys.readouterr().out
+
+
+def test_a_topic_in_words_is_exported_as_the_filter_that_comes_nearest():
+    reader = SubscriberFactory()
+    for words in (Interest(("agent memory", "recall")), Interest((), "How agents keep what they learnt")):
+        topics.follow(reader, [topics.own(reader, "", now=NOW, interest=words)])
+
+    assert [row["filter"] for row in exported()] == ['"agent memory" OR recall']

@@ -8,7 +8,7 @@
   if (pane) {
     let waiting;
     const changed = (event) => {
-      if (!["topic", "filter"].includes(event.target.name)) return;
+      if (!["topic", "filter", "interest"].includes(event.target.name)) return;
       clearTimeout(waiting);
       waiting = setTimeout(() => pane.dispatchEvent(new Event("paperboy:changed")), 250);
     };

@@ -6,6 +6,7 @@ import pytest
 from django.utils import timezone
 
 from subscriptions import lifecycle, privacy, tokens, topics
+from subscriptions.interests import Interest
 from subscriptions.mail import notices
 from subscriptions.models import Notice, SubscribedTopic, Subscriber
 from subscriptions.tokens import Fresh
@@ -262,6 +263,98 @@ class TestTopics:
 
         assert other.own_topics.get().filter.canonical == "secret"
         assert followed(reader) == ["Our agents"]
+
+
+class TestInterests:
+    def test_a_topic_is_added_in_words_alone(self, client, reader, settings_path):
+        client.post(settings_path, form_of(reader, do="add-filter", new_interest="agent memory, recall"))
+
+        line = reader.subscribed_topics.select_related("topic__filter").get(topic__owner=reader)
+        assert (line.topic.name, line.topic.keywords) == ("agent memory, recall", ["agent memory", "recall"])
+        assert (line.topic.filter.canonical, line.min_relevance) == ("kind:paper", 50)
+        html = client.get(settings_path).content.decode()
+        assert f'name="filter_{line.topic_id}" value="" placeholder="every paper"' in html
+        assert f'name="keywords_{line.topic_id}" value="agent memory, recall"' in html
+
+    def test_words_and_a_threshold_are_changed_and_it_is_said(self, client, reader, settings_path):
+        own = add_own(reader, "agents", "Mine")
+        words = {
+            f"keywords_{own}": "memory, recall",
+            f"sentence_{own}": "What agents keep",
+            f"least_{own}": "70",
+        }
+
+        response = client.post(settings_path, form_of(reader, **words), follow=True)
+
+        line = reader.subscribed_topics.select_related("topic").get(topic=own)
+        assert (line.topic.keywords, line.topic.description) == (["memory", "recall"], "What agents keep")
+        assert line.min_relevance == 70
+        said = response.content.decode()
+        assert "Mine now asks for “memory, recall; What agents keep”; it was nothing in words." in said
+        assert "Mine now sends papers from 70 % relevance; it was of any." in said
+
+    def test_an_emptied_filter_means_every_paper_only_where_there_are_words(
+        self, client, reader, settings_path
+    ):
+        own = add_own(reader, "agents", "Mine")
+
+        refused = client.post(settings_path, form_of(reader, **{f"filter_{own}": ""}))
+        taken = client.post(
+            settings_path,
+            form_of(reader, **{f"filter_{own}": "", f"keywords_{own}": "memory", f"least_{own}": ""}),
+        )
+
+        assert (refused.status_code, taken.status_code) == (422, 302)
+        line = reader.subscribed_topics.select_related("topic__filter").get(topic=own)
+        assert (line.topic.filter.canonical, line.min_relevance) == ("kind:paper", 50)
+
+    def test_words_taken_away_leave_a_pure_filter(self, client, reader, settings_path):
+        topic = topics.own(
+            reader, "agents", now=timezone.now(), interest=Interest(("memory",), "What agents keep")
+        )
+        topics.follow(reader, [topic])
+        reader.subscribed_topics.filter(topic=topic).update(min_relevance=60)
+        gone = {f"keywords_{topic.pk}": "", f"sentence_{topic.pk}": ""}
+
+        client.post(settings_path, form_of(reader, **gone))
+
+        line = reader.subscribed_topics.select_related("topic").get(topic=topic)
+        assert (line.topic.keywords, line.topic.description, line.min_relevance) == ([], "", None)
+
+    def test_a_catalogue_topic_with_keywords_takes_a_threshold_and_keeps_its_words(
+        self, client, reader, agents, settings_path
+    ):
+        agents.keywords = ["agent"]
+        agents.save()
+        own_words = {
+            f"least_{agents.pk}": "80",
+            f"keywords_{agents.pk}": "mine",
+            f"sentence_{agents.pk}": "Mine",
+        }
+
+        client.post(settings_path, form_of(reader, **own_words))
+
+        agents.refresh_from_db()
+        assert agents.keywords == ["agent"]
+        assert reader.subscribed_topics.get(topic=agents).min_relevance == 80
+        assert f'name="least_{agents.pk}"' in client.get(settings_path).content.decode()
+
+    def test_a_pure_filter_has_no_threshold(self, client, reader, agents, settings_path):
+        agents.keywords = []
+        agents.save()
+
+        client.post(settings_path, form_of(reader, **{f"least_{agents.pk}": "80"}))
+
+        assert reader.subscribed_topics.get(topic=agents).min_relevance is None
+        assert f'name="least_{agents.pk}"' not in client.get(settings_path).content.decode()
+
+    def test_the_same_filter_with_other_words_is_another_topic(self, reader):
+        first, second, again = (
+            topics.own(reader, "agents", now=timezone.now(), interest=Interest(words))
+            for words in (("memory",), ("planning",), ("memory",))
+        )
+
+        assert (first == again, first == second) == (True, False)
 
 
 class TestPause:

@@ -18,6 +18,8 @@ GOOD = {
     "timezone": "Europe/Berlin",
 }
 
+TIMES = {name: GOOD[name] for name in ("frequency", "hour", "timezone")}
+
 
 def typed(html: str, name: str) -> str:
     match = re.search(rf'<input[^>]*name="{name}"[^>]*value="([^"]*)"', html)
@@ -292,3 +294,36 @@ def test_a_reader_who_signs_up_again_keeps_their_settings(client, agents):
     client.post("/subscribe/", GOOD)
 
     assert Subscriber.objects.get().hour == 7
+
+
+class TestInWords:
+    def test_words_become_a_topic_that_any_paper_may_enter(self, client, agents):
+        client.post("/subscribe/", {**GOOD, "filter": "", "interest": "agent memory, recall"})
+
+        page = client.get(confirm_path()).content.decode()
+        client.post(confirm_path())
+
+        assert "agent memory, recall" in page
+        own = Subscriber.objects.get().subscribed_topics.select_related("topic__filter").get(topic__slug=None)
+        assert (own.topic.keywords, own.topic.filter.canonical) == (["agent memory", "recall"], "kind:paper")
+        assert own.min_relevance == 50
+
+    def test_words_beside_a_filter_are_one_topic(self, client, agents):
+        client.post("/subscribe/", {**GOOD, "interest": "How agents keep what they learnt"})
+        client.post(confirm_path())
+
+        own = Subscriber.objects.get().subscribed_topics.select_related("topic__filter").get(topic__slug=None)
+        assert own.topic.description == "How agents keep what they learnt"
+        assert (own.topic.filter.canonical, own.min_relevance) == ("harness AND NOT survey", None)
+
+    def test_words_alone_are_enough_and_survive_an_error(self, client, agents):
+        sent = client.post("/subscribe/", {"email": "a@lab.example", **TIMES, "interest": "recall"})
+        again = client.post("/subscribe/", {"email": "a@", **TIMES, "interest": 'recall "x'}).content.decode()
+
+        assert sent.status_code == 200
+        assert typed(again, "interest") == "recall &quot;x"
+
+    def test_the_preview_button_takes_them_along(self, client, agents):
+        response = client.post("/subscribe/", {**GOOD, "interest": "recall", "do": "preview"})
+
+        assert response["Location"].endswith("&interest=recall")
