@@ -305,11 +305,12 @@ def _parts(folded: str) -> Iterator[_Part]:
     for count, match in enumerate(_WORD.finditer(folded)):
         if count >= MAX_WORDS:
             return
-        word, start, end = match.group(), match.start(), match.end()
+        word = match.group()
+        start, end = match.span()
         gap = folded[previous_end:start]
         tied = gap == "-" and count > 0
         previous_end = end
-        seam = compounds.split(word) if match["cjk"] is None else None
+        seam = compounds.split(word) if match.lastgroup is None else None
         if seam is None:
             yield _Part(word, start, end, tied, gap)
         else:
@@ -326,20 +327,23 @@ def lattice(text: str) -> Lattice:
     edges: list[Edge] = []
     run: list[_Part] = []  # the parts tied to each other so far
     previous_cjk = False
+    _, original_starts, original_ends = folded
     for part in _parts(folded.text):
-        cjk = is_cjk(part.word)
-        if cjk and previous_cjk and part.gap.strip():
+        word, start, end, tied, gap = part
+        cjk = not word.isascii() and is_cjk(word)
+        if cjk and previous_cjk and gap.strip():
             # Characters on both sides of a comma are not one word.
             starts.append(-1)
             ends.append(-1)
         previous_cjk = cjk
-        if not part.tied:
-            run.clear()
-        run.append(part)
-        starts.append(folded.starts[part.start])
-        ends.append(folded.ends[part.end - 1])
+        starts.append(original_starts[start])
+        ends.append(original_ends[end - 1])
         node = len(starts)
-        edges.append(Edge(part.word, node - 1, node))
+        edges.append(Edge(word, node - 1, node))
+        if not tied:  # nearly all words
+            run = [part]
+            continue
+        run.append(part)
         for length in range(2, min(len(run), _MAX_JOINED) + 1):
             joined = run[-length:]
             if _joinable(joined):
