@@ -1,13 +1,13 @@
 """The bytes of one email, joined from stored pieces: no template and no premailer here, thousands a second.
 
-Everything comes from rows (Card, Shell, EditionMatch, Digest, Delivery), so that any sent mail can be made
-again exactly, all but the dates inside its personal links.
+Everything comes from rows (Card, Shell, EditionMatch, EditionRelevance, Digest, Delivery), so that any sent
+mail can be made again exactly, all but the dates inside its personal links.
 """
 
 import binascii
 import bisect
 import functools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,16 @@ from django.utils.translation import gettext as _
 
 from digest.editions import cards, digests, prose, wording
 from digest.editions.cards import Piece, in_html, in_text
-from digest.models import Card, Digest, Edition, EditionMatch, EditionPaper, Paper, Shell
+from digest.models import (
+    Card,
+    Digest,
+    Edition,
+    EditionMatch,
+    EditionPaper,
+    EditionRelevance,
+    Paper,
+    Shell,
+)
 from subscriptions import tokens
 from subscriptions.mail import message
 from subscriptions.mail.letters import Letter, Recipient
@@ -26,11 +35,14 @@ from subscriptions.mail.message import one_line
 from subscriptions.models import FilterRevision, Topic
 
 HTML_MAX_BYTES = 81_920  # decoded; Gmail cuts a mail at 102 KB
-PERSONAL_LINKS = ("preferences_url", "view_url", "unsubscribe_url")
+PERSONAL_LINKS = ("preferences_url", "view_url", "unsubscribe_url", "rules_url")
 NO_LINK = "about:blank"
 FILTERS_KEPT = 5_000  # in memory; an edition may have a hundred thousand
+SCORES_KEPT = 100_000  # papers of topics; a topic may let a whole day in
 
 Hits = Mapping[int, Sequence[Sequence[str]]]
+# Paper id → probability, the reasons of the score.
+Scores = Mapping[int, tuple[float | None, Sequence[Sequence[str]]]]
 
 
 class Assembler:
@@ -45,9 +57,10 @@ class Assembler:
         self._joined: set[int] = set()
         self._media: set[int] = set()
         self._matches: dict[int, tuple[Hits, str]] = {}
+        self._scores: dict[int, Scores] = {}
         self._topics: dict[int, Topic] = {}
-        # Reasons in words, by language, filter and paper: thousands of readers share a filter.
-        self._reasons: dict[tuple[str, int, int], list[wording.Why]] = {}
+        # Reasons in words, by language, filter, topic and paper: thousands of readers share a topic.
+        self._reasons: dict[tuple[str, int, int, int], list[wording.Why]] = {}
 
     def __call__(self, recipients: Sequence[Recipient]) -> list[Letter]:
         """One letter for each recipient, in order; a handful of queries.
@@ -80,8 +93,13 @@ class Assembler:
             look = self._look(digest.language, digest.length)
             encoded = look.html(view, dict.fromkeys(PERSONAL_LINKS, NO_LINK))
         document = lxml.html.document_fromstring(binascii.a2b_qp(encoded).decode())
-        for link in document.xpath("//a[@href=$no_link]", no_link=NO_LINK):
-            link.drop_tree()
+        for link in document.xpath("//a[starts-with(@href, $no_link)]", no_link=NO_LINK):
+            if link.get("class") == "rules":  # the reasons stay, as words
+                for change in link.find_class("change"):
+                    change.drop_tree()
+                link.drop_tag()
+            else:
+                link.drop_tree()
         return lxml.html.tostring(document, encoding="unicode", doctype="<!doctype html>")
 
     # --- looking up, for many digests at once ---------------------------------------------------------
@@ -99,6 +117,7 @@ class Assembler:
         sections = [section for digest in wanted for section in digest.sections]
         self._bring_matches({section["filter"] for section in sections})
         self._bring_topics({section["topic"]: section["filter"] for section in sections})
+        self._bring_scores({section["topic"] for section in sections})
 
     def _look_up_papers(self) -> None:
         rows = self._edition.edition_papers.order_by("position").values_list(
@@ -149,6 +168,23 @@ class Assembler:
                 revision = revisions[filter_of[pk]]
                 self._topics[pk] = Topic(pk=pk, name=revision.canonical, filter=revision)
 
+    def _bring_scores(self, topic_ids: set[int]) -> None:
+        """Of the topics that say what they want; most topics of a reader's own are a filter and no more."""
+        wanted = {pk for pk in topic_ids if self._topics[pk].keywords}
+        new = wanted - self._scores.keys()
+        if not new:
+            return
+        if sum(map(len, self._scores.values())) > SCORES_KEPT:
+            self._scores.clear()
+            self._reasons.clear()
+            new = wanted
+        self._scores.update({pk: {} for pk in new})
+        rows = EditionRelevance.objects.filter(edition=self._edition, topic__in=new)
+        for topic_id, scored in rows.values_list("topic_id", "scored"):
+            self._scores[topic_id] = {
+                paper_id: (probability, reasons) for paper_id, probability, reasons in scored
+            }
+
     # --- words to bytes ---------------------------------------------------------------------------------
 
     def _known(self, digest: Digest) -> wording.Known:
@@ -169,17 +205,36 @@ class Assembler:
             topics={pk: _name(self._topics[pk], digest.language) for pk in ids},
             hits=lambda pk: self._matches.get(pk, _NOTHING)[0],
             why=functools.partial(self._why, digest.language),
+            is_scored=self._is_scored if look.takes_relevance else lambda _section: False,
+            relevance=self._relevance if look.takes_relevance else lambda _section, _paper_id: None,
             problem=lambda pk: self._matches.get(pk, _NOTHING)[1],
         )
 
-    def _why(self, language: str, filter_id: int, paper_id: int) -> list[wording.Why] | None:
-        key = (language, filter_id, paper_id)
-        if key not in self._reasons:
-            found = self._matches.get(filter_id, _NOTHING)[0].get(paper_id)
-            if found is None:
-                return None
-            self._reasons[key] = wording.reasons(found)
-        return self._reasons[key]
+    def _why(self, language: str, section: Mapping[str, Any], paper_id: int) -> list[wording.Why]:
+        own = section.get("why", {}).get(str(paper_id))
+        key = (language, section["filter"], section["topic"], paper_id)
+        if own is None and key in self._reasons:
+            return self._reasons[key]
+        found = [*self._matches.get(section["filter"], _NOTHING)[0].get(paper_id, ())]
+        # A reader's own: what their examples say of the score, or all of a paper that joined from an
+        # earlier digest which was not delivered.
+        found += self._score(section, paper_id)[1] if own is None else own
+        reasons = wording.reasons(found)
+        if own is None:
+            self._reasons[key] = reasons
+        return reasons
+
+    def _is_scored(self, section: Mapping[str, Any]) -> bool:
+        return bool(self._scores.get(section["topic"]) or section.get("relevance"))
+
+    def _relevance(self, section: Mapping[str, Any], paper_id: int) -> float | None:
+        own = section.get("relevance", {})
+        return own[str(paper_id)] if str(paper_id) in own else self._score(section, paper_id)[0]
+
+    def _score(
+        self, section: Mapping[str, Any], paper_id: int
+    ) -> tuple[float | None, Sequence[Sequence[str]]]:
+        return self._scores.get(section["topic"], {}).get(paper_id, (None, ()))
 
     def _letter(self, recipient: Recipient, digest: Digest) -> Letter:
         with translation.override(digest.language):
@@ -230,6 +285,7 @@ class Assembler:
 
 
 _NOTHING: tuple[Hits, str] = ({}, "")
+_NO_PIECE = Piece("")
 
 
 def _name(topic: Topic, language: str) -> wording.Name:
@@ -238,8 +294,11 @@ def _name(topic: Topic, language: str) -> wording.Name:
 
 
 def _urls(recipient: Recipient) -> dict[str, str]:
+    """The reader's own links; `rules_url` with a paper's id is where they say what they think of it."""
+    preferences_url = tokens.preferences_url(recipient.subscriber_id, now=recipient.dated_at)
     return {
-        "preferences_url": tokens.preferences_url(recipient.subscriber_id, now=recipient.dated_at),
+        "preferences_url": preferences_url,
+        "rules_url": f"{preferences_url}paper/",
         "view_url": tokens.digest_url(recipient.delivery_id),
         "unsubscribe_url": tokens.unsubscribe_url(recipient.unsubscribe_key),
     }
@@ -251,7 +310,7 @@ def _decoded(html: bytes) -> int:
 
 @dataclass(slots=True)
 class _Card:
-    html_head: bytes
+    html_head: Piece
     html_tail: bytes
     text_head: bytes
     text_tail: bytes
@@ -274,9 +333,14 @@ class _Look:
         self._html = {name: Piece(stored) for name, stored in self.shell.pieces["html"].items()}
         self._text = {name: Piece(stored) for name, stored in self.shell.pieces["text"].items()}
         # Few distinct ones among many readers: a topic's name and count, the reasons of one filter.
-        self._why = functools.lru_cache(maxsize=20_000)(self._encoded_why)
+        self._reasons = functools.lru_cache(maxsize=20_000)(self._encoded_reasons)
         self._piece = functools.lru_cache(maxsize=20_000)(self._filled)
         self._text_piece = functools.lru_cache(maxsize=20_000)(self._text_filled)
+
+    @property
+    def takes_relevance(self) -> bool:
+        """Whether relevance can be shown: not in shells that were stored before mails knew of it."""
+        return cards.GUTTERS[0] in self._html
 
     def bring(self, paper_ids: set[int]) -> None:
         """Load the cards of these papers; those that are missing are made first."""
@@ -295,8 +359,8 @@ class _Look:
             paper__in=paper_ids,
         )
         for row in rows.iterator(chunk_size=500):
-            pieces = (row.html_head, row.html_tail, row.text_head, row.text_tail)
-            card = _Card(*(bytes(piece) for piece in pieces))
+            head = Piece(bytes(row.html_head).decode("ascii"))
+            card = _Card(head, *map(bytes, (row.html_tail, row.text_head, row.text_tail)))
             self._cards[row.paper_id, row.form] = card
             first_line = binascii.a2b_qp(card.text_head).partition(b"\n")[0]
             self.titles[row.paper_id] = first_line.decode().strip()
@@ -325,22 +389,31 @@ class _Look:
                 parts.append(piece(block) * row.count if row.count else piece("no_block"))
                 parts.append(piece("row_close", ("count", str(row.count))))
             parts.append(piece("rows_close"))
+        rules_url = in_html(urls["rules_url"])
         for section in view.sections:
             parts.append(piece(*_linked("section", section.name, section.url), ("count", section.count)))
             for number, item in enumerate(section.items):
-                parts.append(piece(_opening(number, item.form)))
+                if item.band:
+                    parts.append(piece("band" if number else "band_first", ("band", item.band)))
+                parts.append(piece(_opening(0 if item.band else number, item.form)))
                 card = self._cards[item.paper_id, item.form]
-                parts += (
-                    card.html_head,
-                    self._why(item.why, item.form == Card.Form.BRIEF)[0],
-                    card.html_tail,
-                    piece("item_close"),
-                )
+                parts.append(card.html_head.filled(self._in_card(item)))
+                if item.why:
+                    opening = "why_open_brief" if item.form == Card.Form.BRIEF else "why_open"
+                    link = {"rules_url": rules_url, "paper_id": in_html(str(item.paper_id))}
+                    parts += (
+                        self._html[opening].filled(link),
+                        self._reasons(item.why)[0],
+                        piece("why_close"),
+                    )
+                parts += (card.html_tail, piece("item_close"))
             parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
             parts.append(
                 self._html["more"].filled({"more": in_html(view.more), "view_url": in_html(urls["view_url"])})
             )
+        if view.meaning:
+            parts.append(piece("meaning", ("meaning", view.meaning)))
         parts.append(
             self._html["bottom"].filled(
                 {
@@ -355,22 +428,35 @@ class _Look:
     def _filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._html[name].filled({slot: in_html(value) for slot, value in values})
 
-    def _encoded_why(self, why: tuple[wording.Why, ...], brief: bool) -> tuple[bytes, bytes]:
-        """A why-line for both parts; empty without reasons."""
-        if not why:
-            return b"", b""
-        parts = [self._html["why_open_brief" if brief else "why_open"].filled({})]
+    def _in_card(self, item: wording.Item) -> dict[str, bytes]:
+        """What fills the slots of a card; those of older editions have none."""
+        if not self.takes_relevance:
+            return {}
+        votes = (("votes", str(item.votes)), ("votes_word", item.votes_word))
+        counted = b""
+        if item.is_scored and item.votes is not None:
+            counted = self._piece("counted_brief" if item.form == Card.Form.BRIEF else "counted", *votes)
+        gutter = cards.gutter_of(item.form, votes=item.votes, is_scored=item.is_scored, percent=item.percent)
+        return {
+            "gutter": self._piece(gutter, ("percent", item.percent), *votes),
+            "counted": counted,
+        }
+
+    def _encoded_reasons(self, why: tuple[wording.Why, ...]) -> tuple[bytes, bytes]:
+        """The parts of a why-line, for the HTML and for the text."""
+        chip = [self._html.get(name, _NO_PIECE).filled({}) for name in ("chip_open", "chip_close")]
+        parts: list[bytes] = []
         for part in why:
             marked = in_html(prose.comma()).join(self._filled("mark", ("word", word)) for word in part.words)
             blank = " " if part.words and part.where else ""
-            parts += (in_html("\u2002 "), marked, in_html(blank + part.where))
-        parts.append(self._html["why_close"].filled({}))
-        return b"".join(parts), in_text(f"{_('Why')}{prose.colon()}{wording.plain(why)}\n")
+            parts += (in_html("\u2002 "), chip[0], marked, in_html(blank + part.where), chip[1])
+        return b"".join(parts), in_text(wording.plain(why))
 
     # --- the text part ----------------------------------------------------------------------------------
 
     def text(self, view: wording.View, urls: Mapping[str, str]) -> bytes:
         piece = self._text_piece
+        rules_url = in_text(urls["rules_url"])
         parts = [piece("top", ("headline", view.headline))]
         parts += [piece("line", ("line", line)) for line in view.lines]
         if view.rows:
@@ -379,16 +465,28 @@ class _Look:
         for section in view.sections:
             parts.append(piece("section", ("name", section.name), ("count", section.count)))
             for item in section.items:
+                if item.band:
+                    parts.append(piece("band", ("band", item.band)))
                 card = self._cards[item.paper_id, item.form]
-                why = self._why(item.why, item.form == Card.Form.BRIEF)[1]
-                parts += (piece("item"), card.text_head, why, card.text_tail)
+                parts += (piece("item"), card.text_head, *self._text_why(item, rules_url), card.text_tail)
             parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
             values = {"more": in_text(view.more), "view_url": in_text(urls["view_url"])}
             parts.append(self._text["more"].filled(values))
+        if view.meaning:
+            parts.append(piece("meaning", ("meaning", view.meaning)))
         personal = {"note": "", "receipt": view.receipt, **urls}
         parts.append(self._text["bottom"].filled({name: in_text(value) for name, value in personal.items()}))
         return b"".join(parts)
+
+    def _text_why(self, item: wording.Item, rules_url: bytes) -> Iterator[bytes]:
+        colon = prose.colon()
+        if item.percent:
+            yield in_text(f"{_('Relevance')}{colon}{item.percent}\n")
+        if item.why:
+            yield from (in_text(f"{_('Why')}{colon}"), self._reasons(item.why)[1], in_text("\n"))
+        if item.why and self.takes_relevance:
+            yield from (in_text(f"{_('Change')}{colon}"), rules_url, in_text(f"{item.paper_id}/\n"))
 
     def _text_filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._text[name].filled({slot: in_text(value) for slot, value in values})

@@ -15,6 +15,7 @@ from itertools import islice
 from typing import Any
 
 from django.conf import settings
+from django.db.models import Q
 from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import SafeString, mark_safe
@@ -35,9 +36,13 @@ FORMS = {
     Subscriber.Length.ONE_LINE: (Card.Form.LEAD, Card.Form.STORY, Card.Form.BRIEF),
     Subscriber.Length.ABSTRACT: (Card.Form.LEAD, Card.Form.STORY, Card.Form.BRIEF),
 }
+GUTTERS = ("gutter_percent", "gutter_votes", "gutter_number", "gutter_empty")
 SLOT = "=@"  # a line of a stored piece that names what goes there; no line of quoted-printable begins so
 
+# Slots inside a card: what stands in its gutter and among its facts depends on what ordered its section.
+IN_CARDS = ("gutter", "counted")
 SLOTS = (
+    *IN_CARDS,
     "subject",
     "preheader",
     "headline",
@@ -47,7 +52,14 @@ SLOTS = (
     "count",
     "word",
     "reason",
+    "votes",
+    "votes_word",
+    "percent",
+    "band",
     "more",
+    "meaning",
+    "rules_url",
+    "paper_id",
     "receipt",
     "preferences_url",
     "view_url",
@@ -76,7 +88,8 @@ def build(
             if (paper_ids is None or row.paper_id in paper_ids)
             and any((row.paper_id, form) not in stored for form in FORMS[_length(length)])
         ]
-        shell_exists = edition.shells.filter(language=language, length=length).exists()
+        takes_relevance = _takes_relevance(edition, language=language, length=length)
+        shell_exists = takes_relevance is not None
         if not missing and shell_exists:
             continue
         if record is None:
@@ -97,12 +110,21 @@ def build(
                     facts = account.facts(record, members)
                     _store_shell(edition, pieces, facts, language=language, length=length)
                     shell_exists = True
+                if takes_relevance is False:
+                    pieces = _with_votes(pieces, shown, length=length)
                 Card.objects.bulk_create(
                     _cards(edition, shown, pieces, language=language, length=length),
                     ignore_conflicts=True,
                     batch_size=200,
                 )
                 chunk = list(islice(parts, PAPERS_A_PASS))
+
+
+def _takes_relevance(edition: Edition, *, language: str, length: str) -> bool | None:
+    """Whether the stored shell of a look has gutters to fill; None where none is stored."""
+    shells = edition.shells.filter(language=language, length=length)
+    takes = shells.annotate(takes=Q(pieces__html__has_key=GUTTERS[0])).values_list("takes", flat=True)
+    return takes.first()
 
 
 # --- rendered once, cut at markers ----------------------------------------------------------------
@@ -156,14 +178,15 @@ def _pieces(
 ) -> _Pieces:
     markers = _Markers()
     slots = {name: markers.slot(name) for name in SLOTS}
-    why = [{"words": [slots["word"]], "where": ""}]
-    marked = [_render("_why.html", why=why, form=form, cut=markers) for form in ("story", "brief")]
-    # The first of a section stands closer to its head, and briefs closer to each other.
+    marked = mark_safe("".join(_specimens(markers, slots)))
+    band = slots["band"]
+    # The first of a section, or below a heading, stands closer to it, and briefs closer to each other.
     specimens = {
         "section_link": [
-            {"form": "story", "html": mark_safe("".join(marked)), "text": ""},
+            {"form": "story", "html": marked, "text": "", "band": band},
             {"form": "story", "html": "", "text": ""},
             {"form": "brief", "html": "", "text": ""},
+            {"form": "story", "html": "", "text": "", "band": band},
         ],
         "section_plain": [{"form": "brief", "html": "", "text": ""}],
     }
@@ -217,16 +240,53 @@ def _pieces(
     )
 
 
+def _specimens(markers: _Markers, slots: Mapping[str, str]) -> Iterator[str]:
+    """What differs between the readers of one card, in every look that it has."""
+    why = [{"words": [slots["word"]], "where": ""}]
+    for form in (Card.Form.STORY, Card.Form.BRIEF):
+        chosen = {"form": str(form), "why": why, "paper_id": slots["paper_id"]}
+        yield _render("_why.html", item=chosen, rules_url=slots["rules_url"], cut=markers)
+        voted = {"form": str(form), "votes": slots["votes"], "votes_word": slots["votes_word"]}
+        scored = voted | {"is_scored": True}
+        for item in (voted, scored, scored | {"percent": slots["percent"]}):
+            gutter = _render("_gutter.html", item=item, cut=markers)
+            yield f'<table><tr><td class="votes">{gutter}</td></tr></table>'
+            yield f'<p class="three">{_render("_counted.html", item=item, cut=markers)}</p>'
+
+
 def _marked(markers: _Markers, face: Face, form: str, part: str) -> SafeString:
     """A card between markers: head, then (after the place of the why-line) tail."""
     name = f"{face.paper_id}.{form}"
-    card = card_part(face, form, part, why=markers[f"{name}.tail"])
+    slots = {slot: markers.slot(slot) for slot in IN_CARDS}
+    card = card_part(face, form, part, why=markers[f"{name}.tail"], **slots)
     return mark_safe(f"{markers[f'{name}.head']}{card}{markers['end']}")
 
 
-def card_part(face: Face, form: str, part: str, *, why: str) -> str:
-    """One card as text or HTML ("txt", "html") with its why-line, not inlined, not encoded."""
-    return _render(f"_card.{part}", card=face, form=str(form), why=why)
+def card_part(face: Face, form: str, part: str, *, why: str, gutter: str, counted: str) -> str:
+    """One card as text or HTML ("txt", "html"), not inlined, not encoded, with what is personal about it."""
+    return _render(f"_card.{part}", card=face, form=str(form), why=why, gutter=gutter, counted=counted)
+
+
+def _with_votes(pieces: _Pieces, shown: Iterable[Face], *, length: str) -> _Pieces:
+    """The cards for a shell that was stored before mails knew relevance: votes in every gutter."""
+    html = dict(pieces.html)
+    for face in shown:
+        for form in FORMS[_length(length)]:
+            name = f"{face.paper_id}.{form}.head"
+            gutter = Piece(html[gutter_of(form, votes=face.votes)])
+            counted = {"votes": in_html(str(face.votes)), "votes_word": in_html(face.votes_word)}
+            values = {"gutter": gutter.filled(counted), "counted": b""}
+            html[name] = Piece(html[name]).filled(values).decode("ascii")
+    return _Pieces(html, pieces.text)
+
+
+def gutter_of(form: str, *, votes: int | None, is_scored: bool = False, percent: str = "") -> str:
+    """The name of the piece that stands in a gutter; see templates/email/digest/_gutter.html."""
+    if is_scored:
+        return "gutter_percent" if percent else "gutter_empty"
+    if votes is None:
+        return "gutter_empty"
+    return "gutter_number" if form == Card.Form.BRIEF else "gutter_votes"
 
 
 def _render(template: str, **context: Any) -> str:

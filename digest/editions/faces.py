@@ -202,6 +202,8 @@ def _facts(row: EditionPaper) -> Iterator[str]:
     if row.gained:
         words = ngettext("+%(count)s vote in a day", "+%(count)s votes in a day", row.gained)
         yield words % {"count": prose.number(row.gained)}
+    if row.top_percent:
+        yield _("top %(percent)s this week") % {"percent": prose.percent(row.top_percent)}
 
 
 def _categories(paper: Paper) -> list[str]:

@@ -62,6 +62,11 @@ def number(count: int) -> str:
     return f"{count:,}"
 
 
+def percent(number: int) -> str:
+    """85 → "85 %", with a blank that does not break."""
+    return (pgettext("a percentage", "%(number)d %%") % {"number": number}).replace(" ", "\u00a0")
+
+
 def long_day(day: date) -> str:
     """ "Thursday 20 August 2026"."""
     return date_format(day, pgettext("date format", "l j F Y"))

@@ -12,6 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from digest.editions import digests, prose
+from digest.matching import calibration
 from digest.models import Card, Digest, Edition
 from digest.papers import glance
 from subscriptions.models import Subscriber
@@ -21,10 +22,35 @@ SUBJECT_NAME_MAX_CHARACTERS = 30  # before a colon, where many titles name what 
 LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the second
 LEAD_AT_LEAST_VOTES = 10
 STORIES_A_SECTION = 3  # the rest are briefs
-REASONS = 3
+# Places where words stand, strongest first; what chose the paper and its facts come after them.
+REASONS, REASONS_OF_BRIEFS = 4, 2
+WORDS_A_REASON = 3
 WORD_MAX_CHARACTERS = 60
+EXAMPLE_PERCENT = 80  # in the sentence that says what a percentage means
 ROWS_FOR_EMPTY = 3  # more topics without a paper are not listed one by one
 PREHEADER_TOPICS = 5
+# Where words of a paper stand, or what they are: strongest first, as in matching/explain.py.
+_PLACES = {
+    place: rank
+    for rank, place in enumerate(
+        (
+            "title",
+            "author",
+            "abstract",
+            "organization",
+            "liked",
+            "about",
+            "category",
+            "id",
+            "source",
+            "has",
+            "upvotes",
+            "stars",
+            "comments",
+        )
+    )
+}
+_PHRASES = ("title", "abstract")
 _NAMED = re.compile(rf"(.{{1,{SUBJECT_NAME_MAX_CHARACTERS}}}?)(?:: |：)")
 
 
@@ -44,11 +70,24 @@ class Name(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """One paper in a section."""
+    """One paper in a section.
+
+    The gutter holds what ordered the list: `percent`, or nothing, where `is_scored`; else the votes, which
+    otherwise stand among the facts. `band` heads the papers that are as relevant as this one; it is empty
+    where that is said already.
+    """
 
     paper_id: int
     form: str
     why: tuple[Why, ...]
+    votes: int | None = None
+    is_scored: bool = False
+    percent: str = ""
+    band: str = ""
+
+    @property
+    def votes_word(self) -> str:
+        return ngettext("vote", "votes", self.votes or 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +121,7 @@ class View:
     rows: tuple[Row, ...]
     sections: tuple[Section, ...]
     more: str
+    meaning: str  # of the percentages, where there are any
     receipt: str
     papers: int
 
@@ -97,8 +137,10 @@ class Known:
     `total`, `account`, `counted` and `lines` are those of account.facts. `positions`: everything in the
     edition, in its order; `places`: the place of what it lists, from 1, which revisions do not have, nor
     those that `joined` from an earlier digest. `media`: posts, not papers. `topics`: topic id → name.
-    `hits(filter id)`: the papers that it found. `why(filter id, paper id)`: the reasons for one of these,
-    None for a paper that it did not find. `problem(filter id)`: why it could not be evaluated, else "".
+    `hits(filter id)`: the papers that it found. `why(section, paper id)`: the reasons of the filter and of
+    the score, strongest first. `is_scored(section)`: whether its topic says more than its filter.
+    `relevance(section, paper id)`: the probability, None where there is none.
+    `problem(filter id)`: why a filter could not be evaluated, else "".
     """
 
     kind: str
@@ -114,8 +156,16 @@ class Known:
     media: Collection[int]
     topics: Mapping[int, Name]
     hits: Callable[[int], Collection[int]]
-    why: Callable[[int, int], "Sequence[Why] | None"]
+    why: Callable[[Mapping[str, Any], int], Sequence[Why]]
+    is_scored: Callable[[Mapping[str, Any]], bool]
+    relevance: Callable[[Mapping[str, Any], int], float | None]
     problem: Callable[[int], str]
+
+    def percent(self, section: Mapping[str, Any], paper_id: int) -> int | None:
+        """As readers see it; None for posts, which are not scored, and where no figure is shown."""
+        if paper_id in self.media:
+            return None
+        return calibration.shown_percent(self.relevance(section, paper_id))
 
 
 def view(
@@ -138,15 +188,17 @@ def view(
         if not section["papers"]:
             empty.append((topic, section))
             continue
-        items = tuple(
-            Item(pk, forms[pk], _why(known, section, pk, names)) for pk in section["papers"] if pk in kept
-        )
+        given = [pk for pk in section["papers"] if pk in kept]
+        whys = {pk: _why(known, section, pk, names, form=forms[pk]) for pk in given}
+        items = tuple(_items(known, section, {pk: forms[pk] for pk in given}, whys))
         rows.append(Row(topic.name, topic.url, len(section["papers"])))
         if items:
             count = prose.comma().join(_counts(known, section["papers"]))
             filled.append(Section(topic.name, topic.url, count, items))
     if digest.top:
-        items = tuple(Item(pk, forms[pk], _place(known, pk)) for pk in digest.top if pk in kept)
+        items = tuple(
+            Item(pk, forms[pk], _place(known, pk), known.votes[pk]) for pk in digest.top if pk in kept
+        )
         heading = _("Top papers of the day") if _is_daily(known) else _("Top papers of the week")
         filled.append(Section(heading, "", prose.comma().join(_counts(known, digest.top)), items))
     if len(empty) <= ROWS_FOR_EMPTY:
@@ -154,7 +206,8 @@ def view(
     if empty:
         filled.append(_without_papers(empty, known, given=set(forms)))
     left_out = len(forms) - len(shown)
-    best = min(forms, key=lambda pk: known.positions[pk], default=None)
+    best = _best(known, digest)
+    shows_percent = any(item.percent for section in filled for item in section.items)
     return View(
         subject=_subject(known, best, list(forms)),
         preheader=_preheader(known, best, rows, filled),
@@ -165,6 +218,7 @@ def view(
         more=ngettext("%d more on the web page.", "%d more on the web page.", left_out) % left_out
         if left_out
         else "",
+        meaning=_meaning() if shows_percent else "",
         receipt=_receipt(known, email),
         papers=len(shown),
     )
@@ -205,32 +259,108 @@ def _lead(groups: Iterable[Sequence[int]], known: Known) -> int | None:
     return first
 
 
+# --- relevance ---------------------------------------------------------------------------------------
+
+
+def _items(
+    known: Known,
+    section: Mapping[str, Any],
+    forms: Mapping[int, str],
+    whys: Mapping[int, tuple[Why, ...]],
+) -> Iterator[Item]:
+    """The papers of a section in their order; the first of a band brings its heading."""
+    percents = {pk: known.percent(section, pk) for pk in forms}
+    if not any(percents.values()):
+        yield from (Item(pk, form, whys[pk], known.votes[pk]) for pk, form in forms.items())
+        return
+    said = ""
+    for pk, form in forms.items():
+        percent = percents[pk]
+        # A post stands where its words put it, under the heading that is there.
+        band = said if pk in known.media else _band(percent)
+        yield Item(
+            pk,
+            form,
+            whys[pk],
+            known.votes[pk],
+            is_scored=True,
+            percent=prose.percent(percent) if percent is not None else "",
+            band=band if band != said else "",
+        )
+        said = band
+
+
+def _band(percent: int | None) -> str:
+    match calibration.band(percent):
+        case "almost surely":
+            return _("Almost surely yours")
+        case "probably":
+            return _("Probably")
+        case "perhaps":
+            return _("Perhaps")
+    return _("Matches your filter")
+
+
+def _meaning() -> str:
+    return _(
+        "A percentage says how likely a paper is to be on your topic: of papers shown at %(percent)s, "
+        "about %(number)d in 100 were judged relevant."
+    ) % {"percent": prose.percent(EXAMPLE_PERCENT), "number": EXAMPLE_PERCENT}
+
+
+def _best(known: Known, digest: Digest) -> int | None:
+    """The paper that the subject names: of the surest, the one that stands first in the edition.
+
+    A filter that somebody wrote is as sure as "probably".
+    """
+    order = {"almost surely": 0, "probably": 1, "perhaps": 2, "": 3}
+    rank = dict.fromkeys(digest.top, 1)
+    for section in digest.sections:
+        percents = {pk: known.percent(section, pk) for pk in section["papers"]}
+        is_scored = any(percents.values())
+        rank |= {pk: order[calibration.band(percent)] if is_scored else 1 for pk, percent in percents.items()}
+    return min(rank, key=lambda pk: (rank[pk], known.positions[pk]), default=None)
+
+
 # --- why ---------------------------------------------------------------------------------------------
 
 
 def _why(
-    known: Known, section: Mapping[str, Any], paper_id: int, names: Mapping[int, str]
+    known: Known, section: Mapping[str, Any], paper_id: int, names: Mapping[int, str], *, form: str
 ) -> tuple[Why, ...]:
-    parts = known.why(section["filter"], paper_id)
-    if parts is None:  # joined from an earlier digest that was not delivered, with its reasons
-        parts = reasons(section.get("why", {}).get(str(paper_id), ()))
+    parts = known.why(section, paper_id)[: REASONS_OF_BRIEFS if form == Card.Form.BRIEF else REASONS]
     also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
     elsewhere = prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})
     facts = [Why((), elsewhere)] if also else []
     # Among papers that nobody has voted for, the first is first by chance.
     if known.places.get(paper_id) == 1 and known.votes.get(paper_id):
         facts += _place(known, paper_id)
-    return (*parts[: max(1, REASONS - len(facts))], *facts)
+    return (*parts, _rule(known, section), *facts)
+
+
+def _rule(known: Known, section: Mapping[str, Any]) -> Why:
+    """What let the paper in: the topic where that scores its papers, else the filter alone."""
+    if known.is_scored(section):
+        topic = known.topics[section["topic"]].name
+        return Why((), prose.spaced(_("topic %(name)s") % {"name": topic}))
+    return Why((), _("matches your filter"))
 
 
 def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
-    """[[field, words], …] as parts of a why-line: the words of one place together, facts as they are."""
+    """[[field, words], …] as parts of a why-line: the words of one place together, facts as they are.
+
+    The strongest place first. A word is said once, and not where a longer one of its place says it.
+    """
     places: dict[str, dict[str, str]] = {}
     for place, text in found:
         places.setdefault(place, {}).setdefault(text.casefold(), text)
+    named = " ".join(key for place in _PHRASES for key in places.get(place, ()))
+    if fresh := {key: text for key, text in places.get("about", {}).items() if key not in named}:
+        places["about"] = fresh
     parts: list[Why] = []
-    for place, texts in places.items():
-        words = tuple(glance.shortened(text, WORD_MAX_CHARACTERS) for text in texts.values())
+    for place in sorted(places, key=lambda place: _PLACES.get(place, len(_PLACES))):
+        texts = _widest(places[place])[: 1 if place == "liked" else WORDS_A_REASON]
+        words = tuple(glance.shortened(text, WORD_MAX_CHARACTERS) for text in texts)
         match place:
             case "title":
                 parts.append(Why(words, _("in title")))
@@ -240,6 +370,11 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
                 parts.append(Why(words, _("as author")))
             case "organization":
                 parts.append(Why(words, _("as organisation")))
+            case "liked":
+                parts.append(Why((), prose.spaced(_("similar to “%(title)s”") % {"title": words[0]})))
+            case "about":
+                about = _("about %(words)s") % {"words": prose.comma().join(words)}
+                parts.append(Why((), prose.spaced(about)))
             case "category":
                 parts.append(Why(words, _("as category")))
             case "id":
@@ -254,7 +389,16 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
                 parts.append(Why((), _("%(count)s stars") % {"count": words[0]}))
             case "comments":
                 parts.append(Why((), _("%(count)s comments") % {"count": words[0]}))
-    return parts or [Why((), _("matches your filter"))]
+    return parts
+
+
+def _widest(texts: Mapping[str, str]) -> list[str]:
+    """Without those that stand as words inside another: "LLM agents" says "agents" too."""
+    return [
+        text
+        for key, text in texts.items()
+        if not any(key != other and f" {key} " in f" {other} " for other in texts)
+    ]
 
 
 def _place(known: Known, paper_id: int) -> tuple[Why, ...]:

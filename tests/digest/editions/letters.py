@@ -86,21 +86,26 @@ def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.Vie
     texts = ai.texts_of(list(rows), digest.language)
     complete, note = account.completeness(account.Record.of(edition))
     key = "html" if kind == "html" else "text"
+    preferences_url = tokens.preferences_url(to.subscriber_id, now=to.dated_at)
     sections = []
     for section in view.sections:
         items = []
         for item in section.items:
             pk = item.paper_id
             face = faces.face(rows[pk], told[pk], texts.get(pk, {}), length=digest.length)
-            why = _template(f"_why.{kind}", why=item.why, form=item.form)
-            card = cards.card_part(face, item.form, kind, why=mark_safe(why))
-            items.append({"form": item.form, key: mark_safe(card)})
+            personal = {
+                name: mark_safe(_template(f"_{name}.html", item=item)) for name in ("gutter", "counted")
+            }
+            why = _template(f"_why.{kind}", item=item, rules_url=f"{preferences_url}paper/")
+            card = cards.card_part(face, item.form, kind, why=mark_safe(why), **personal)
+            items.append({"form": item.form, "band": item.band, key: mark_safe(card)})
         sections.append({**asdict(section), "items": items})
     most = max((row.count for row in view.rows), default=0)
     width, gap = cards.BLOCKS[assemble._block(most)]
     return _template(
         f"body.{kind}",
         **{name: getattr(view, name) for name in ("subject", "preheader", "headline", "lines", "more")},
+        meaning=view.meaning,
         receipt=view.receipt,
         lang=message.LANGUAGE_TAGS.get(digest.language, digest.language),
         site_url="https://paperboy.example",
@@ -110,7 +115,7 @@ def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.Vie
         sections=sections,
         complete=complete,
         note=prose.sentences((complete, note)).removeprefix(complete),
-        preferences_url=tokens.preferences_url(to.subscriber_id, now=to.dated_at),
+        preferences_url=preferences_url,
         view_url=tokens.digest_url(to.delivery_id),
         unsubscribe_url=tokens.unsubscribe_url(to.unsubscribe_key),
     )

@@ -166,7 +166,7 @@ class TestContent:
         places = [plain.index(f"\n{title}\n") for title in headings]
         assert places == sorted(places)
         reasons = [
-            " ".join(why.removeprefix("Why").split())
+            " ".join(why.removeprefix("Why").removesuffix("Change").split())
             for why in texts(html(content), '//p[starts-with(., "Why")]')
         ]
         in_text = [line.removeprefix("Why: ") for line in plain.split("\n") if line.startswith("Why: ")]
@@ -179,8 +179,8 @@ class TestContent:
         listed_paper(title="More agents and tools", votes=40, abstract="")
         plain = text(letter(edition_of(), reader("agent", "tool")))
 
-        assert "Why: agents in title; first of 2 that day" in plain
-        assert "Why: agents in title; also in tool" in plain
+        assert "Why: agents in title; matches your filter; first of 2 that day" in plain
+        assert "Why: agents in title; matches your filter; also in tool" in plain
 
     def test_nobody_is_first_among_papers_without_votes(self):
         listed_paper(title="On agents", votes=None, comments=None, abstract="")
@@ -309,7 +309,7 @@ class TestAccount:
         content = letter(edition, reader("agent", wants_updates=True))
 
         assert "; 1 matched, 1 shown. Also one revised version." in self.said(content)
-        assert "Why: agents in title; first of 1 that day" in text(content)
+        assert "Why: agents in title; matches your filter; first of 1 that day" in text(content)
         assert "number 2" not in text(content)
 
     def test_says_when_nothing_matched(self):
@@ -625,7 +625,7 @@ class TestRealPapers:
         headings = texts(html(content), "//h3")
         assert len(headings) == 20
         assert len(texts(html(content), '//h3[@class="brief"]')) < 12
-        assert len(html(content).encode()) < 62_000
+        assert len(html(content).encode()) < 66_000
 
 
 def test_a_catalogue_topic_and_a_spam_check_need_no_recorded_data():

@@ -94,7 +94,7 @@ class TestMail:
             "票数截至 8月20日 12:00 UTC。"
         ) in plain
         assert "[更新 v2]" in plain
-        assert "入选理由：Agents 见标题；当日 4 篇中排名第一" in plain
+        assert "入选理由：Agents 见标题；符合您的筛选条件；当日 4 篇中排名第一" in plain
         assert "共 4 篇，没有一篇匹配 zebra 或 lion。" in plain
         assert "2 条评论：https://" not in plain  # no page of the source is known here
         for part in (plain, " ".join(texts(html, "//body"))):
