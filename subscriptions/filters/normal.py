@@ -394,7 +394,10 @@ def pattern(text: str, *, prefix: bool = False) -> Pattern:
                 break
             word = "".join(part.word for part in joined)
             is_prefix = prefix and end == len(parts)
-            steps.append(Step(start, end, word if is_prefix else stem(word), is_prefix))
+            wanted = word if is_prefix else stem(word)
+            if len(joined) > 1 and len(wanted) <= len(word) - len(joined[-1].word):
+                continue  # "emergent ability" in one word would be "emergent": its end reads as an inflection
+            steps.append(Step(start, end, wanted, is_prefix))
     return Pattern(tuple(part.word for part in parts), tuple(steps))
 
 

@@ -112,6 +112,14 @@ class TestLattice:
         assert words_of(text) == words
 
 
+class TestPattern:
+    @pytest.mark.parametrize("phrase", ["emergent ability", "activation steering", "agent able"])
+    def test_never_takes_the_first_word_of_a_phrase_for_all_of_it(self, phrase):
+        words = {step.word for step in normal.pattern(phrase).steps if step.end - step.start == 2}
+
+        assert normal.stem(phrase.partition(" ")[0]) not in words
+
+
 class TestSplit:
     @pytest.mark.parametrize(
         ("word", "parts"),
