@@ -1,0 +1,154 @@
+"""What became of the paper under each of the reader's topics: filter, relevance, place and limits."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from digest.editions.why import repairs, words
+from digest.editions.why.case import Case, Followed
+from digest.editions.why.told import Stage, TopicAccount, failed, not_applicable, passed
+from digest.matching import calibration
+from digest.models import EditionMatch, EditionRelevance, Paper
+from subscriptions.filters import FilterError, parse
+from subscriptions.filters.account import Truth, account, faults, holding
+from subscriptions.models import FilterRevision
+
+_TITLES_NAMED = 3
+
+
+def accounts(case: Case) -> Iterator[TopicAccount]:
+    """Each topic in the reader's order."""
+    filters = FilterRevision.objects.in_bulk({one.filter_id for one in case.followed})
+    found = {
+        match.filter_id: match
+        for match in EditionMatch.objects.filter(edition=case.edition, filter__in=filters)
+    }
+    for one in case.followed:
+        canonical = filters[one.filter_id].canonical
+        stages = [_filter(case, one, canonical, found.get(one.filter_id)), _topic(case, one)]
+        for name, stage in (("relevance", _relevance), ("limit", _limit)):
+            has_failed = any(before.has_failed for before in stages)
+            stages.append(not_applicable(name, "it did not come so far") if has_failed else stage(case, one))
+        yield TopicAccount(one.topic.name, canonical, tuple(stages))
+
+
+def reasons_in_words(truth: Truth) -> str:
+    """ "“agents” (title)"; what makes a filter hold."""
+    atoms = [f"“{' '.join(part.found[0].text.split())}” ({part.found[0].field})" for part in holding(truth)]
+    return words.some(list(dict.fromkeys(atoms)))
+
+
+def _filter(case: Case, one: Followed, canonical: str, match: EditionMatch | None) -> Stage:
+    name = one.topic.name
+    problem, truth = match.problem if match else "", None
+    try:
+        filter = parse(canonical)
+        truth = account(filter, case.document)
+    except FilterError as error:
+        problem = problem or str(error)
+    if problem or truth is None:
+        said = f"the filter of {name} could not be read: {problem.rstrip('.')}"
+        return failed("filter", said, {"filter": canonical}, cure=f"mend the filter of {name}")
+    facts: dict[str, Any] = {"filter": canonical, "truth": truth.as_json()}
+    holds = truth.holds
+    if match is not None and case.member is not None and not case.member.folded_in:
+        # What was found when the edition was put together is what counts, whatever has changed since.
+        holds = facts["was_found"] = any(pk in case.names for pk, _reasons in match.hits)
+    if case.holds(one.section):
+        holds = True
+    if holds and truth.holds:
+        return passed("filter", f"{name} finds it by {reasons_in_words(truth)}", facts)
+    if holds:
+        return passed("filter", f"{name} found it then, and would not by what is known of it now", facts)
+    if truth.holds:
+        return failed("filter", f"{name} did not find it then, and would by what is known of it now", facts)
+    missing = [fault.words for fault in faults(truth, case.document)]
+    facts["faults"] = missing
+    cure = repairs.cure(name, filter, truth, case.document, case.paper.keywords)
+    return failed("filter", f"{name} does not find it: {words.some(missing)}", facts, cure=cure)
+
+
+def _topic(case: Case, one: Followed) -> Stage:
+    """Whether the reader followed the topic, unmuted, when the mail was put together."""
+    name = one.topic.name
+    if one.section is not None:
+        return passed("topic", f"{name} was among your topics")
+    if one.wish is not None and one.wish.muted:
+        return failed("topic", f"you have muted {name}", cure=f"unmute {name} in your preferences")
+    if case.digest is not None:
+        return failed("topic", f"{name} was not among your topics when that mail was put together")
+    return passed("topic", f"{name} is among your topics")
+
+
+def _relevance(case: Case, one: Followed) -> Stage:
+    name = one.topic.name
+    probability, reasons = _probability(case, one)
+    if probability is None:
+        said = f"how relevant it is to {name} was not worked out, so whatever the filter finds may come"
+        return not_applicable("relevance", said)
+    percent, least = calibration.shown_percent(probability), one.wish.min_relevance if one.wish else None
+    facts = {"probability": round(probability, 4), "percent": percent, "least": least, "reasons": reasons}
+    said = f"it looks {percent} % relevant to {name}" if percent else f"it looks hardly relevant to {name}"
+    if least is None or 100 * probability >= least or case.holds(one.section):
+        return passed("relevance", said, facts)
+    said = f"{said} ({100 * probability:.0f} %), and you take papers from {least} % on"
+    lower = int(20 * probability) * 5
+    return failed("relevance", said, facts, cure=f"lower the threshold of {name} to {lower} %")
+
+
+def _probability(case: Case, one: Followed) -> tuple[float | None, list[list[str]]]:
+    """As the edition scored it, or the reader's own examples changed it; and the reasons of the score."""
+    scored = EditionRelevance.objects.filter(edition=case.edition, topic=one.topic).first()
+    found = next(
+        ((row[1], row[2]) for row in (scored.scored if scored else ()) if row[0] in case.names), None
+    )
+    own = one.section.get("relevance", {}) if one.section else {}
+    for pk in case.names:
+        if str(pk) in own:
+            return own[str(pk)], found[1] if found else []
+    return found or (None, [])
+
+
+def _limit(case: Case, one: Followed) -> Stage:
+    """Its place among what the edition had for the reader, beside the reader's limits."""
+    name, order = one.topic.name, case.ordered.get(one.topic.pk, [])
+    rank = next((at for at, pk in enumerate(order, 1) if pk in case.names), None)
+    if case.holds(one.section) and rank is None:
+        return passed("limit", f"it stands under {name}")
+    if rank is None:
+        return _elsewhere(case, name)
+    before = order[: rank - 1]
+    titles = Paper.objects.in_bulk(before[:_TITLES_NAMED])
+    shown = [titles[pk].title for pk in before[:_TITLES_NAMED]]
+    own, all_topics = one.wish.max_papers if one.wish else None, case.reader.max_papers
+    facts = {
+        "rank": rank,
+        "of": len(order),
+        "topic_limit": own,
+        "mail_limit": all_topics,
+        "before": shown,
+    }
+    place = f"it is number {rank} of {len(order)} that {name} has for you"
+    is_chosen = (
+        case.holds(one.section)
+        if case.digest is not None
+        else not case.names.isdisjoint(case.chosen.get(one.topic.pk, ()))
+    )
+    if is_chosen:
+        return passed("limit", place, facts)
+    stood = f"; before it stand {words.titles(shown, len(before))}" if before else ""
+    if own is not None and rank > own:
+        said = f"{place}, and you take {own} of {name} a mail{stood}"
+        return failed("limit", said, facts, cure=f"raise the limit of {name} to {rank}")
+    if sum(map(len, case.ordered.values())) > all_topics:
+        said = f"{place}, and you take {all_topics} papers a mail, of your topics in turn{stood}"
+        cure = f"raise your limit of {all_topics} papers a mail, or give your other topics lower limits"
+        return failed("limit", said, facts, cure=cure)
+    return failed("limit", f"{place}, and the limits that you had then left it out{stood}", facts)
+
+
+def _elsewhere(case: Case, name: str) -> Stage:
+    for other in case.followed:
+        if not case.names.isdisjoint(case.ordered.get(other.topic.pk, ())):
+            said = f"it counts for {other.topic.name}, which stands before {name} among your topics"
+            return not_applicable("limit", said)
+    return not_applicable("limit", "it did not come so far")
