@@ -10,7 +10,8 @@ class TestMeaning:
             ("后训练", ("post-training",)),
             ("後訓練", ("post-training",)),
             ("世界模型", ("world model",)),
-            ("演算法", ("algorithm",)),
+            ("機器學習", ("machine learning",)),
+            ("视讯", ("video",)),
             ("ＫＶ缓存", ("KV cache",)),
             ("kv 缓存", ("KV cache",)),
             ("推理", ("reasoning", "inference")),
@@ -45,6 +46,35 @@ class TestTranslate:
     )
     def test_gives_the_english_phrases_of_a_sentence(self, sentence, english):
         assert glossary.translate(sentence) == english
+
+    @pytest.mark.parametrize(
+        ("sentence", "named"),
+        [
+            ("让语言模型根据人类偏好进行对齐的训练方法", {"language model", "human preference", "alignment"}),
+            ("面向低资源语言的机器翻译", {"low-resource language", "machine translation"}),
+            ("检测人工智能生成的文本与图像", {"detection", "AI", "text", "image"}),
+            ("从单张图片重建三维人体", {"single image", "reconstruction", "3D human"}),
+            ("大模型推理服务的调度与键值缓存管理", {"LLM serving", "scheduling", "KV cache"}),
+            ("提示注入与越狱攻击的防御", {"prompt injection", "jailbreak attack", "defense"}),
+            (
+                "能看懂屏幕并操作手机和电脑的智能体",
+                {"screen", "operation", "mobile phone", "computer", "agent"},
+            ),
+            ("基于扩散模型的蛋白质结构设计", {"diffusion model", "protein structure", "design"}),
+            ("用图神经网络预测分子性质", {"graph neural network", "prediction", "molecule", "property"}),
+            ("求解偏微分方程的神经网络", {"partial differential equation", "neural network"}),
+            ("四足机器人越野行走", {"quadruped robot", "off-road", "locomotion"}),
+            ("引力波与黑洞的数据分析", {"gravitational wave", "black hole", "data analysis"}),
+            ("素数分布与解析数论", {"prime number", "distribution", "analytic number theory"}),
+            ("洪水与干旱的早期预警", {"flood", "drought", "early warning"}),
+            ("大模型在金融、法律中的应用", {"large language model", "finance", "law", "application"}),
+            ("图着色与近似算法", {"graph coloring", "approximation algorithm"}),
+            ("会反思和自我修正的智能体", {"reflection", "self-correction", "agent"}),
+            ("面向盲人的辅助技术", {"blind people", "assistive technology"}),
+        ],
+    )
+    def test_covers_what_a_sentence_is_about(self, sentence, named):
+        assert named <= set(glossary.translate(sentence))
 
     def test_survives_any_text(self):
         for text in ("\ud800后训练", "后\u0301训练", "。" * 100, "大" * 5000, "a-" * 5000, "１２３"):
