@@ -1,6 +1,6 @@
 """Letters for tests, and the slow way to make one: whole templates, premailer, the standard library."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import date
 from email.message import EmailMessage
@@ -12,12 +12,12 @@ from django.utils import translation
 from django.utils.safestring import mark_safe
 
 from digest.editions import account, assemble, cards, compose, faces, prose, schedule, wording
-from digest.models import Digest, Edition, EditionPaper
+from digest.models import Digest, Edition, EditionPaper, EditionRelevance
 from digest.papers import ai
 from subscriptions import tokens, topics
 from subscriptions.mail import message
 from subscriptions.mail.letters import Recipient
-from subscriptions.models import Subscriber
+from subscriptions.models import Subscriber, Topic
 from tests.factories import DAY, NOON, SubscribedTopicFactory, SubscriberFactory, TopicFactory
 
 
@@ -45,6 +45,14 @@ def digest_of(edition: Edition, subscriber: Subscriber, **changes: Any) -> Diges
     for name, value in changes.items():
         setattr(digest, name, value)
     return digest
+
+
+def score(edition: Edition, topic: Topic, scored: Mapping[int, tuple[float | None, Any]]) -> None:
+    """Give the topic a keyword, and these papers their probability and reasons [[field, words], …]."""
+    Topic.objects.filter(pk=topic.pk).update(keywords=["harness"])
+    EditionRelevance.objects.update_or_create(
+        edition=edition, topic=topic, defaults={"scored": [[pk, *values] for pk, values in scored.items()]}
+    )
 
 
 def recipient_of(edition: Edition, subscriber: Subscriber, **changes: Any) -> Recipient:

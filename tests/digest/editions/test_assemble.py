@@ -21,6 +21,7 @@ from tests.digest.editions.letters import (
     recipient_of,
     reference,
     same_tree,
+    score,
     texts,
     words,
 )
@@ -91,9 +92,13 @@ class TestSameAsAPlainRendering:
         length=st.sampled_from(Subscriber.Length.values),
         welcome=st.booleans(),
         names_of_topics=st.lists(names.filter(str.strip), min_size=2, max_size=2),
+        probabilities=st.lists(st.none() | st.floats(0, 1), min_size=7, max_size=7),
+        similar=titles,
         local=st.from_regex(r"[a-z'+=]{1,20}(\.[a-z]{1,20})?", fullmatch=True),
     )
-    def test_both_parts_and_the_subject(self, papers, length, welcome, names_of_topics, local):
+    def test_both_parts_and_the_subject(
+        self, papers, length, welcome, names_of_topics, probabilities, similar, local
+    ):
         with transaction.atomic():  # each example starts with an empty day
             for title, authors, organization, votes in papers:
                 listed_paper(
@@ -107,9 +112,14 @@ class TestSameAsAPlainRendering:
                     code_url="https://code.example/?a=1&b=%20" if votes else "",
                 )
             subscriber = reader("agent", "zebra", "tool", email=f"{local}@lab.example", length=length)
-            for topic, name in zip(subscriber.topics.all(), names_of_topics, strict=False):
+            first, *_ = topics = subscriber.topics.order_by("pk")
+            for topic, name in zip(topics, names_of_topics, strict=False):
                 Topic.objects.filter(pk=topic.pk).update(name=name)
             edition = edition_of()
+            members = edition.edition_papers.values_list("paper_id", flat=True)
+            reasons = [["liked", similar], ["title", "agents"], ["about", "tools"]]
+            scores = {pk: (one, reasons) for pk, one in zip(members, probabilities, strict=False)}
+            score(edition, first, scores)
             digest, to = digest_of(edition, subscriber, is_welcome=welcome), recipient_of(edition, subscriber)
 
             content = assemble.Assembler(edition).letter(to, digest).content
@@ -620,12 +630,18 @@ class TestRealPapers:
     @pytest.mark.usefixtures("recorded")
     def test_twenty_stay_far_below_the_size_at_which_mails_are_cut(self):
         topics = ("agent", "model", "video", "image", "learning", "data", "kind:paper")
-        content = letter(edition_of(kind="weekly"), reader(*topics, frequency="weekly"))
+        edition, subscriber = edition_of(kind="weekly"), reader(*topics, frequency="weekly")
+        EditionPaper.objects.update(top_percent=25)
+        reasons = [["abstract", "tool use"], ["liked", "A title " * 20], ["about", "memory"]]
+        members = edition.edition_papers.values_list("paper_id", flat=True)
+        for topic in subscriber.topics.all():
+            score(edition, topic, {pk: (0.6 + pk % 4 / 10, reasons) for pk in members})
+        content = letter(edition, subscriber)
 
         headings = texts(html(content), "//h3")
         assert len(headings) == 20
         assert len(texts(html(content), '//h3[@class="brief"]')) < 12
-        assert len(html(content).encode()) < 66_000
+        assert len(html(content).encode()) < 74_000
 
 
 def test_a_catalogue_topic_and_a_spam_check_need_no_recorded_data():
