@@ -18,3 +18,4 @@ class DigestConfig(AppConfig):
         register(checks.meaningful_settings)
         register(checks.production_settings)
         privacy.register("digests", personal.export, personal.forget)
+        privacy.register("opinions", personal.export_opinions, personal.forget_opinions)

@@ -47,12 +47,19 @@ def export(subscriber_id: int) -> dict[str, Any]:
             {
                 "name": line.topic.name,
                 "filter": line.topic.filter.canonical,
+                "keywords": line.topic.keywords,
+                "description": line.topic.description,
                 "own": line.topic.owner_id is not None,
                 "position": line.position,
                 "muted": line.muted,
                 "max_papers": line.max_papers,
+                "min_relevance": line.min_relevance,
             }
             for line in subscriber.subscribed_topics.select_related("topic__filter")
+        ],
+        "mutes": [
+            {"filter": row.filter.canonical, "since": _iso(row.created_at)}
+            for row in subscriber.mutes.order_by("pk").select_related("filter")
         ],
         "former_own_filters": [
             {"name": topic.name, "filter": topic.filter.canonical, "until": _iso(topic.retired_at)}

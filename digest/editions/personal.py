@@ -1,8 +1,8 @@
-"""What digests hold about one reader: told in their export, forgotten with them. See privacy.py."""
+"""What is held here about one reader: told in their export, forgotten with them. See privacy.py."""
 
 from typing import Any
 
-from digest.models import Digest, Edition, Paper, Received
+from digest.models import Digest, Edition, Feedback, Paper, ReaderModel, Received
 from subscriptions.models import Mailing
 from subscriptions.models.delivery import delivery_id
 
@@ -30,6 +30,40 @@ def forget(subscriber_id: int) -> None:
     """Delete what this reader was sent, and the memory that keeps a paper from coming twice."""
     _digests(subscriber_id).delete()
     Received.objects.filter(subscriber_id=subscriber_id).delete()
+
+
+def export_opinions(subscriber_id: int) -> dict[str, Any]:
+    """What the reader said of papers, oldest first, and what was learnt from it."""
+    said = Feedback.objects.filter(subscriber=subscriber_id).select_related("paper", "topic")
+    own = ReaderModel.objects.filter(subscriber=subscriber_id).first()
+    return {
+        "said": [
+            {
+                "title": row.paper.title,
+                "url": row.paper.url,
+                "topic": row.topic.name if row.topic else None,
+                "opinion": row.opinion or None,
+                "saved_at": row.saved_at.isoformat() if row.saved_at else None,
+                "at": row.at.isoformat(),
+                "relevance": row.relevance,
+            }
+            for row in said.order_by("at", "pk")
+        ],
+        "model": None
+        if own is None
+        else {
+            "weights": own.weights,
+            "examples": own.examples,
+            "in_use": own.is_better,
+            "made_at": own.made_at.isoformat(),
+        },
+    }
+
+
+def forget_opinions(subscriber_id: int) -> None:
+    """Delete what this reader said, and what was learnt from it. Their mutes go with their topics."""
+    Feedback.objects.filter(subscriber=subscriber_id).delete()
+    ReaderModel.objects.filter(subscriber=subscriber_id).delete()
 
 
 def _digests(subscriber_id: int) -> Any:
