@@ -14,7 +14,7 @@ def shown_percent(probability: float | None) -> int | None:
 
 
 def band(percent: int | None) -> str:
-    """ "almost surely", "probably", "perhaps"; empty where nothing is shown. Papers of one band are equals."""
+    """ "almost surely", "probably", "perhaps"; empty where nothing is shown. In a band, votes decide."""
     if percent is None:
         return ""
     if percent >= ALMOST_SURELY:

@@ -1,0 +1,242 @@
+"""The matcher: how well papers suit an interest, how sure that is, and which words say so.
+
+Importable without settings, database or network. What it measures stands in features.py, on what ground in
+space.py, how its constants were found in docs/matching.md.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import scipy.sparse as sp
+
+from digest.matching import features, space
+from digest.matching.explain import Reason
+from digest.matching.features import FEATURES, Counted, Papers, Prepared
+from digest.matching.index import DayIndex
+from digest.matching.space import Floats, Space
+from subscriptions.filters import Document, normal
+
+Profile = Mapping[str, Any]  # see design.md, "The matcher as a plug-in"; every key may be missing
+
+# Labels cannot tell this one, since nobody's dislikes are among them: a paper as near to a disliked one as
+# papers of one topic are (0.5) falls from "probably" to "perhaps".
+DISLIKED_WEIGHT = -3.0
+_CONSTANTS = Path(__file__).with_name("constants.json")
+_REASONS_ABOUT = 3  # words in an explanation
+_CANDIDATES = 8  # words that are tried out for it
+_SIMILAR = 0.25  # cosine from which a liked paper is named
+
+
+@dataclass(frozen=True, slots=True)
+class Constants:
+    """Of profiles of one kind: log-odds = intercept + weights · features."""
+
+    weights: npt.NDArray[np.float32]
+    intercept: float
+
+
+@dataclass(frozen=True, slots=True)
+class Calibration:
+    """What an installation's own readers taught: log-odds are shown as intercept + slope · log-odds."""
+
+    intercept: float = 0.0
+    slope: float = 1.0
+
+
+class Ranker:
+    """Fit it once to some papers, then ask it about any number of profiles."""
+
+    def __init__(self, *, calibration: Calibration | None = None) -> None:
+        self._calibration = calibration or Calibration()
+        self.papers: Papers
+
+    def fit(
+        self,
+        papers: Sequence[Mapping[str, Any]],
+        background: Space | None = None,
+        *,
+        index: DayIndex | None = None,
+    ) -> "Ranker":
+        """Take in `papers` (id, title, abstract), which scores come in the order of.
+
+        `background` is the ground that everything is measured on. Without one it is the starter, joined by a
+        space of these papers where there are enough of them. `index`: of the same papers, where one is at
+        hand; making it is most of the work (1 ms a paper).
+        """
+        index = index or DayIndex([_document(paper) for paper in papers])
+        if background is None:
+            background = space.starter()
+            if len(papers) >= space.LEAST_PAPERS:
+                background = background.joined(Space.trained(index))
+        self.papers = Papers(index, background)
+        return self
+
+    def prepare(self, profile: Profile) -> Prepared | None:
+        """A profile as `score` reads it; None where it says nothing. Good for any papers on this ground."""
+        return features.prepare(profile, self.papers.space)
+
+    def score(self, profile: Profile | Prepared | None) -> npt.NDArray[np.float32]:
+        """Log-odds of relevance for each paper; nan for a profile that says nothing."""
+        prepared = self._prepared(profile)
+        if prepared is None:
+            return np.full(len(self.papers), np.nan, np.float32)
+        return log_odds(prepared, self.papers)
+
+    def relevance(self, profile: Profile | Prepared | None) -> list[float] | None:
+        """The probability that each paper is relevant, as far as that can be said.
+
+        None for a profile that says nothing, and for a single liked paper, of which "similar" is all that
+        can be said.
+        """
+        prepared = self._prepared(profile)
+        if prepared is None or (not prepared.words and len(prepared.liked) == 1):
+            return None
+        return self.probabilities(log_odds(prepared, self.papers)).tolist()
+
+    def probabilities(self, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+        shown = self._calibration.intercept + self._calibration.slope * scores
+        return np.asarray(1 / (1 + np.exp(-np.clip(shown, -30, 30))), np.float32)
+
+    def explain(self, profile: Profile | Prepared | None, paper_id: str) -> list[Reason]:
+        """Why this paper has its score, the strongest first: each reason's removal would lower it.
+
+        Fields "title" and "abstract": a phrase of the interest stands there. "liked": the title of the
+        nearest liked paper. "about": a word of the paper without which it would score lower. Raises KeyError
+        for a paper that was not fitted.
+        """
+        prepared = self._prepared(profile)
+        return [] if prepared is None else explained(prepared, self.papers, self.papers.positions[paper_id])
+
+    @property
+    def vectors(self) -> Floats:
+        """(papers × dimensions), of length 1: where each paper lies."""
+        return self.papers.vectors
+
+    def vector_of(self, paper: Mapping[str, Any]) -> Floats:
+        """Where any paper (title, abstract) lies."""
+        return features.paper_vectors([paper], self.papers.space)[0]
+
+    def _prepared(self, profile: Profile | Prepared | None) -> Prepared | None:
+        return self.prepare(profile) if isinstance(profile, Mapping) else profile
+
+
+def log_odds(prepared: Prepared, papers: Papers) -> npt.NDArray[np.float32]:
+    constants = constants_of(prepared.kind)
+    measured = features.measured(prepared, papers)
+    return np.asarray(measured @ constants.weights + constants.intercept, np.float32)
+
+
+@cache
+def constants_of(kind: str) -> Constants:
+    """Those fitted for profiles of this kind; see features.kind_of."""
+    kept = json.loads(_CONSTANTS.read_text())["kinds"][kind]
+    by_name = kept["weights"] | {"disliked": DISLIKED_WEIGHT}
+    weights = np.array([by_name.get(name, 0.0) for name in FEATURES], np.float32)
+    return Constants(weights, float(kept["intercept"]))
+
+
+# --- why ----------------------------------------------------------------------------------------------------
+
+
+def explained(prepared: Prepared, papers: Papers, position: int) -> list[Reason]:
+    """See Ranker.explain. About a millisecond."""
+    constants = constants_of(prepared.kind)
+    reasons = _phrases(prepared, papers, position)
+    reasons += _liked(prepared, papers.vectors[position], constants)
+    shown = " ".join(reason.atom_text.casefold() for reason in reasons)
+    return (
+        reasons
+        + [
+            Reason(word, "about")
+            for word in _carrying(prepared, papers, position, constants)
+            if word.casefold() not in shown
+        ][:_REASONS_ABOUT]
+    )
+
+
+def _phrases(prepared: Prepared, papers: Papers, position: int) -> list[Reason]:
+    found = []
+    for phrase in prepared.phrases:
+        for place in ("title", "abstract"):
+            if position in papers.index.standing(phrase, place):
+                written = papers.index.as_written(phrase, place, position)
+                found.append(Reason(" ".join((written or phrase).split()), place))
+                break
+    return sorted(dict.fromkeys(found), key=lambda reason: reason.field != "title")
+
+
+def _liked(prepared: Prepared, vector: Floats, constants: Constants) -> list[Reason]:
+    if not len(prepared.liked) or not constants.weights[FEATURES.index("nearest")] + constants.weights[0]:
+        return []
+    cosines = prepared.liked @ vector
+    nearest = int(cosines.argmax())
+    return [Reason(prepared.liked_titles[nearest], "liked")] if cosines[nearest] >= _SIMILAR else []
+
+
+def _carrying(prepared: Prepared, papers: Papers, position: int, constants: Constants) -> list[str]:
+    """The words of the paper that carry its score, the most telling first, as they stand in it.
+
+    Those that add most to the linear part are left out of the paper one at a time: exact, not estimated.
+    """
+    ground = papers.space
+    row = papers.counts[position]
+    known = row[:, : len(ground.words)]
+    if not known.nnz:
+        return []
+    weights = ground.weights(known)
+    pull = constants.weights[0] * prepared.direction + constants.weights[1] * prepared.feedback
+    adds = np.asarray(ground.factors[weights.indices] @ _by_block(pull, ground, weights)) * weights.data
+    wanted = {stem for stem, _ in prepared.words}
+    asked = np.array([ground.words[column] in wanted for column in weights.indices])
+    order = np.argsort(-(adds + asked * np.abs(adds).max()), kind="stable")[:_CANDIDATES]
+    columns = weights.indices[order]
+    rows = sp.vstack([row] * (len(columns) + 1), "lil")
+    for number, column in enumerate(columns):
+        rows[number, column] = 0
+    variants = Counted(ground, rows.tocsr(), papers.columns)
+    scores = features.measured(prepared, variants) @ constants.weights
+    drops = scores[-1] - scores[:-1]
+    document = papers.index.documents[position]
+    best = [number for number in np.argsort(-drops, kind="stable") if drops[number] > 0]
+    return [
+        written
+        for number in best
+        if (written := _written(ground.words[columns[number]], document)) is not None
+    ]
+
+
+def _by_block(pull: Floats, ground: Space, weights: sp.csr_matrix) -> Floats:
+    """`pull` scaled so that its product with a word's factors is what the word adds to the cosine."""
+    vector = np.asarray(weights @ ground.factors).ravel()
+    scaled, at = pull.copy(), 0
+    for block in ground.blocks:
+        part = slice(at, at + block.shape[1])
+        scaled[part] /= np.linalg.norm(vector[part]) + 1e-9
+        at += block.shape[1]
+    return scaled
+
+
+def _written(stem: str, document: Document) -> str | None:
+    """The first word of the paper that has this stem."""
+    for text in (document.title, document.abstract):
+        read = normal.lattice(text)
+        for edge in read.edges:
+            if normal.stem(edge.word) == stem:
+                start, end = read.span(edge.start, edge.end)
+                return text[start:end]
+    return None
+
+
+def _document(paper: Mapping[str, Any]) -> Document:
+    return Document(
+        id=str(paper["id"]),
+        title=str(paper.get("title") or ""),
+        abstract=str(paper.get("abstract") or ""),
+        authors=tuple(paper.get("authors") or ()),
+    )
