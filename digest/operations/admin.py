@@ -32,7 +32,7 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 
 from digest.editions import preview
 from digest.models import Edition, EditionMatch, EditionPaper
-from digest.operations import dashboard, paper_admin, source_admin, testmail
+from digest.operations import dashboard, paper_admin, source_admin, testmail, why_admin
 from subscriptions import addresses
 from subscriptions.admin import ReadOnlyAdmin, ReadOnlyInline, SubscriberAdmin, rows_of
 from subscriptions.mail import outbox
@@ -416,9 +416,23 @@ admin.site.unregister([Subscriber, User, Group])
 
 @admin.register(Subscriber)
 class ReaderAdmin(SubscriberAdmin):
-    """A subscriber with the one thing that only this side knows: what their next digest looks like."""
+    """A subscriber with what only this side knows: their next digest, and why they got a paper or not."""
 
     change_form_outer_before_template = "admin/digest/reader.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        own = path(
+            "<int:subscriber_id>/why/",
+            self.admin_site.admin_view(self.why_view),
+            name="subscriptions_subscriber_why",
+        )
+        return [own, *super().get_urls()]
+
+    def why_view(self, request: HttpRequest, subscriber_id: int) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        reader = get_object_or_404(Subscriber.objects.exclude(status="erased"), pk=subscriber_id)
+        return why_admin.page(request, reader, {**self.admin_site.each_context(request), "opts": self.opts})
 
 
 @admin.register(User)

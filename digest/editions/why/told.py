@@ -1,6 +1,6 @@
 """The answer as values: stages, and what they add up to."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -32,6 +32,10 @@ class Stage:
     @property
     def has_failed(self) -> bool:
         return self.outcome == Outcome.FAILED
+
+    @property
+    def sentence(self) -> str:
+        return f"{self.words[:1].upper()}{self.words[1:]}."
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -76,8 +80,20 @@ class TopicAccount:
     def stage(self, name: str) -> Stage:
         return next(one for one in self.stages if one.name == name)
 
+    @property
+    def tree(self) -> list[str]:
+        """A filter that did not find the paper as lines, one for each part: "no   NOT survey"."""
+        truth = self.stage("filter").facts.get("truth") if self.stage("filter").has_failed else None
+        return list(_tree(truth, depth=0)) if truth else []
+
     def as_json(self) -> dict[str, Any]:
         return {"name": self.name, "filter": self.filter, "stages": [one.as_json() for one in self.stages]}
+
+
+def _tree(truth: Mapping[str, Any], *, depth: int) -> Iterator[str]:
+    yield f"{'  ' * depth}{'yes' if truth['holds'] else 'no '}  {truth['text']}"
+    for part in truth.get("parts", ()):
+        yield from _tree(part, depth=depth + 1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ PAGES = (
     "/admin/digest/edition/test/",
     "/admin/subscriptions/delivery/",
     "/admin/subscriptions/subscriber/",
+    "/admin/subscriptions/subscriber/{reader}/why/?paper=2608.99999",
     "/admin/subscriptions/topic/add/",
     "/admin/digest/source/",
     "/admin/digest/source/add/",
@@ -65,14 +66,14 @@ def watched(page: Page, home: str) -> tuple[list[str], list[str]]:
 
 def test_pages_load_from_here_only_and_fit_a_phone(page, live_server):
     listed_paper()
-    SubscriberFactory()
+    reader = SubscriberFactory()
     Edition.objects.create(kind="daily", date=DAY, mailing=open_mailing(), opened_at=NOON)
     source = Source.objects.get(slug="arxiv")
     alarms.raise_("late:arxiv", kind="late", source=source, message="No list came. " * 20, now=NOON)
     BatchFactory(declared=1_284, rejected=3)
     trouble, outside = watched(page, live_server.url)
 
-    for path in (path.format(arxiv=source.pk) for path in PAGES):
+    for path in (path.format(arxiv=source.pk, reader=reader.pk) for path in PAGES):
         response = page.goto(path)
         page.wait_for_load_state("networkidle")
         assert response.status == 200, path
