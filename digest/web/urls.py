@@ -4,7 +4,7 @@ from datetime import date
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from digest.web import archive, filters, own, paper, preview, rankings, topics
+from digest.web import archive, feedback, filters, own, paper, preview, rankings, topics
 
 FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
 LAST_YEAR = 2999  # near year 9999 there is no day after
@@ -38,6 +38,8 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("topics/", topics.catalogue, name="topics"),
     path("topics/<slug:slug>/", topics.topic, name="topic"),
     path("digest/<str:token>/", own.digest, name="own-digest"),
+    path("preferences/<str:token>/paper/<int:paper_id>/", feedback.paper_and_you, name="paper-and-you"),
+    path("preferences/<str:token>/learnt/", feedback.learnt, name="learnt"),
     path("preview/", preview.preview, name="preview"),
     path("filters/", filters.reference, name="filters"),
 ]
