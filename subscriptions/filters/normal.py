@@ -51,6 +51,7 @@ _CHARACTERS = {
 # Commands whose name is the letter itself, or stands for one.
 _COMMANDS = {
     **{name: name for name in _GREEK.values()},
+    **{name.capitalize(): name for name in _GREEK.values()},
     **{f"var{name}": name for name in ("epsilon", "theta", "pi", "rho", "sigma", "phi", "kappa")},
     **{name: name for name in ("ae", "oe", "o", "l", "i", "j", "ss", "aa")},
     "aa": "a",
@@ -95,9 +96,12 @@ _PIECE = re.compile(
     """,
     re.VERBOSE | re.DOTALL,
 )
-_MANGLED_COMMAND = re.compile(rf"(?:{'|'.join(_STYLES.split())})(?=\{{)")
+_MANGLED_COMMAND = re.compile(rf"(?<!\\)(?:{'|'.join(_STYLES.split())})(?=\{{)")
 _SIMPLE = re.compile(r"[A-Za-z0-9 ,.;:()\[\]/'\"!?%&*+=<>|@#-]*")
-_SHORT_INDEX = re.compile(r"_(?:[({]|[^\W_](?![^\W_]))")
+_SHORT_INDEX = re.compile(
+    rf"_(?:[({{]|[^\W_](?![^\W_])|\\(?:ell|(?:var)?(?:{'|'.join(_GREEK.values())}))(?![a-zA-Z]))",
+    re.IGNORECASE,
+)
 
 
 class Folded(NamedTuple):

@@ -1,21 +1,36 @@
 """Names of authors: Yann LeCun, LeCun Y., yann lecun and Y. LeCun are one person here."""
 
 import re
+from collections.abc import Iterable
 from functools import lru_cache
 
 from subscriptions.filters import normal
 
+# Le Cun is LeCun, van den Oord is VandenOord.
+_PARTICLE_LIST = "al bin da de del della den der di do dos du el ibn la le mac mc san st te ten van von"
+_PARTICLES = frozenset(_PARTICLE_LIST.split())
 _NAME_WORD = re.compile(r"[^\W_]+(?:['-]+[^\W_]+)*")
 
 
 @lru_cache(maxsize=65_536)
 def forms(name: str) -> tuple[tuple[str, ...], ...]:
-    """The words of a name, folded; where it has hyphens or apostrophes, once split and once joined."""
+    """The words of a name, folded; with hyphens, apostrophes or particles, once split and once joined."""
     folded = normal.fold(name).text
     words = _NAME_WORD.findall(folded)
     split = tuple(part for word in words for part in re.split(r"['-]+", word))
     joined = tuple(re.sub(r"['-]+", "", word) for word in words)
-    return (split,) if split == joined else (split, joined)
+    return tuple(dict.fromkeys((split, joined, _with_particles(joined))))
+
+
+def _with_particles(words: Iterable[str]) -> tuple[str, ...]:
+    result: list[str] = []
+    before = ""
+    for word in words:
+        before += word
+        if word not in _PARTICLES:
+            result.append(before)
+            before = ""
+    return (*result, before) if before else tuple(result)
 
 
 def can_identify(name: str) -> bool:
