@@ -7,7 +7,9 @@ from digest.editions.why import repairs, words
 from digest.editions.why.case import Case, Followed
 from digest.editions.why.told import Stage, TopicAccount, failed, not_applicable, passed
 from digest.matching import calibration
+from digest.matching.rank import Ranker
 from digest.models import EditionMatch, EditionRelevance, Paper
+from subscriptions import interests
 from subscriptions.filters import FilterError, parse
 from subscriptions.filters.account import Truth, account, faults, holding
 from subscriptions.models import FilterRevision
@@ -55,6 +57,8 @@ def _filter(case: Case, one: Followed, canonical: str, match: EditionMatch | Non
         holds = facts["was_found"] = any(pk in case.names for pk, _reasons in match.hits)
     if case.holds(one.section):
         holds = True
+    if canonical == interests.EVERY_PAPER and holds:
+        return passed("filter", f"{name} takes in every paper that is relevant enough", facts)
     if holds and truth.holds:
         return passed("filter", f"{name} finds it by {reasons_in_words(truth)}", facts)
     if holds:
@@ -85,27 +89,46 @@ def _relevance(case: Case, one: Followed) -> Stage:
     if probability is None:
         said = f"how relevant it is to {name} was not worked out, so whatever the filter finds may come"
         return not_applicable("relevance", said)
-    percent, least = calibration.shown_percent(probability), one.wish.min_relevance if one.wish else None
+    wanted = one.wish.min_relevance if one.wish else None
+    least = interests.threshold(interests.of_topic(one.topic), one.topic.filter.canonical, wanted)
+    percent = calibration.shown_percent(probability)
     facts = {"probability": round(probability, 4), "percent": percent, "least": least, "reasons": reasons}
     said = f"it looks {percent} % relevant to {name}" if percent else f"it looks hardly relevant to {name}"
-    if least is None or 100 * probability >= least or case.holds(one.section):
+    if least is None or (percent or 0) >= least or case.holds(one.section):
         return passed("relevance", said, facts)
-    said = f"{said} ({100 * probability:.0f} %), and you take papers from {least} % on"
-    lower = int(20 * probability) * 5
-    return failed("relevance", said, facts, cure=f"lower the threshold of {name} to {lower} %")
+    said = f"{said}, and you take papers from {least} % on"
+    lower = next((one for one in reversed(interests.THRESHOLDS) if one <= (percent or 0)), None)
+    if lower is not None:
+        return failed("relevance", said, facts, cure=f"lower the threshold of {name} to {lower} %")
+    return failed("relevance", said, facts, cure=f"add to {name} what you look for in papers like this")
 
 
 def _probability(case: Case, one: Followed) -> tuple[float | None, list[list[str]]]:
-    """As the edition scored it, or the reader's own examples changed it; and the reasons of the score."""
+    """As the edition scored it, or the reader's own examples changed it; and the reasons of the score.
+
+    Where the edition has not scored it yet, and for papers in no edition, by the topic's words alone.
+    """
     scored = EditionRelevance.objects.filter(edition=case.edition, topic=one.topic).first()
-    found = next(
-        ((row[1], row[2]) for row in (scored.scored if scored else ()) if row[0] in case.names), None
-    )
+    if scored is None and case.digest is None:
+        return _by_its_words(case, one), []
+    rows = scored.scored if scored else ()
+    found = next(((row[1], row[2]) for row in rows if row[0] in case.names), None)
     own = one.section.get("relevance", {}) if one.section else {}
     for pk in case.names:
         if str(pk) in own:
             return own[str(pk)], found[1] if found else []
     return found or (None, [])
+
+
+def _by_its_words(case: Case, one: Followed) -> float | None:
+    interest = interests.of_topic(one.topic)
+    if not interest:
+        return None
+    name = one.topic.name if one.topic.owner_id is None else ""  # a reader's own may be "Mine"
+    profile = {"name": name, "keywords": interest.keywords, "sentence": interest.sentence}
+    paper = {"id": case.paper.pk, "title": case.paper.title, "abstract": case.paper.abstract}
+    found = Ranker().fit([paper]).relevance(profile)
+    return found[0] if found else None
 
 
 def _limit(case: Case, one: Followed) -> Stage:

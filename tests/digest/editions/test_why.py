@@ -19,7 +19,7 @@ from digest.papers import merging
 from subscriptions import topics
 from subscriptions.filters import parse
 from subscriptions.mail import outbox
-from subscriptions.models import Delivery, Mute, SubscribedTopic, Subscriber, Suppression
+from subscriptions.models import Delivery, Mute, SubscribedTopic, Subscriber, Suppression, Topic
 from tests.factories import (
     DAY,
     MORNING_AFTER,
@@ -600,6 +600,7 @@ class TestRelevance:
         subscriber = reader("agent")
         subscriber.subscribed_topics.update(min_relevance=least)
         topic = subscriber.subscribed_topics.get().topic
+        Topic.objects.update(keywords=["agents"])
         EditionRelevance.objects.create(
             edition=opened(), topic=topic, scored=[[found.pk, probability, [["title", "agents"]]]]
         )
@@ -615,8 +616,7 @@ class TestRelevance:
             "reasons": [["title", "agents"]],
         }
         assert account.sentence == (
-            "You did not get it because it looks 70 % relevant to Agent (72 %), and you take papers "
-            "from 80 % on."
+            "You did not get it because it looks 70 % relevant to Agent, and you take papers from 80 % on."
         )
         assert account.cure == "lower the threshold of Agent to 70 %"
 
@@ -626,6 +626,30 @@ class TestRelevance:
 
         assert account.topics[0].stage("relevance").outcome == Outcome.PASSED
         assert account.sentence.startswith("You have not got it yet: it is to come")
+
+    def test_far_below_it_more_words_are_the_cure(self) -> None:
+        account = self.scored(50, 0.2)
+
+        assert "it looks hardly relevant to Agent, and you take papers from 50 % on" in account.sentence
+        assert account.cure == "add to Agent what you look for in papers like this"
+
+    def test_before_the_edition_is_scored_the_topic_s_own_words_tell(self) -> None:
+        near, far = paper("Language agents that plan"), paper("On the growth of wheat")
+        subscriber = SubscriberFactory()
+        wish = topics.filter_revision("kind:paper", now=NOON)
+        own = TopicFactory(
+            name="Mine", slug=None, owner=subscriber, filter=wish, keywords=["language agents"]
+        )
+        SubscribedTopicFactory(subscriber=subscriber, topic=own)
+        opened()
+
+        stages = [
+            told(subscriber, one, now=MORNING_AFTER).topics[0].stage("relevance") for one in (near, far)
+        ]
+
+        assert [stage.outcome for stage in stages] == [Outcome.PASSED, Outcome.FAILED]
+        assert stages[0].facts["percent"] >= 70
+        assert stages[1].facts["least"] == 50
 
     def test_of_a_topic_that_scores_nothing_it_does_not_apply(self) -> None:
         found = paper("On agents")
