@@ -83,6 +83,8 @@ CELERY_TASK_ROUTES = {
     "subscriptions.tasks.send_*": {"queue": "notices"},
     "digest.tasks.write_ai_texts": {"queue": "enrichment"},
     "digest.tasks.refresh_citations": {"queue": "enrichment"},
+    "digest.tasks.judge_papers": {"queue": "enrichment"},
+    "digest.tasks.encode_papers": {"queue": "enrichment"},
 }
 CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
@@ -137,6 +139,12 @@ CONTACT = env.str("CONTACT", "") or parseaddr(DEFAULT_FROM_EMAIL)[1]  # in the U
 
 # --- the ranker's extras: optional ----------------------------------------------------------------
 SEMANTIC_MODEL = env.str("SEMANTIC_MODEL", "") or "off"  # off | minilm | multilingual: an installed wheel
+if SEMANTIC_MODEL != "off":
+    CELERY_BEAT_SCHEDULE["encode papers"] = {
+        "task": "digest.tasks.encode_papers",
+        "schedule": 300.0,
+        "options": {"expires": 300},
+    }
 
 # --- enrichment: optional, and never waited for ---------------------------------------------------
 # Any OpenAI-compatible endpoint, such as https://llm.example.org/v1. Empty: no AI text but the sources' own.
@@ -153,6 +161,12 @@ if LLM_URL:
         "task": "digest.tasks.write_ai_texts",
         "schedule": 120.0,
         "options": {"expires": 120},
+    }
+if LLM_URL and LLM_JUDGE:
+    CELERY_BEAT_SCHEDULE["judge papers"] = {
+        "task": "digest.tasks.judge_papers",
+        "schedule": 900.0,
+        "options": {"expires": 900},
     }
 if SEMANTIC_SCHOLAR_URL:
     CELERY_BEAT_SCHEDULE["refresh citations"] = {

@@ -9,6 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from digest.editions import ai_wishes, compose, schedule, send
+from digest.matching import extras
 from digest.models import Edition
 from digest.operations import health
 from digest.papers import ai, citations, fetch, lookups
@@ -88,6 +89,18 @@ def write_ai_texts() -> None:
 def refresh_citations() -> None:
     """Ask for the citations that are due."""
     citations.refresh_due(now=timezone.now(), seconds=ENRICH_SECONDS)
+
+
+@shared_task(ignore_result=True)
+def encode_papers() -> None:
+    """Make the vectors of recent papers with the model that SEMANTIC_MODEL names."""
+    extras.encode_recent(now=timezone.now(), seconds=ENRICH_SECONDS, stop=_is_draining)
+
+
+@shared_task(ignore_result=True)
+def judge_papers() -> None:
+    """Let the language model grade the best of the newest papers."""
+    extras.judge_recent(now=timezone.now(), seconds=ENRICH_SECONDS, stop=_is_draining)
 
 
 @shared_task(ignore_result=True)

@@ -73,6 +73,8 @@ class Encoder(Protocol):
         """
         ...
 
+    def __hash__(self) -> int: ...
+
 
 def paper_text(title: str, abstract: str) -> str:
     """What of a paper is encoded."""
@@ -227,7 +229,7 @@ class Store(Protocol):
 
     def get_many(self, keys: Any) -> Mapping[str, Any]: ...
 
-    def set_many(self, data: Mapping[str, Any], timeout: float | None = None) -> Any: ...
+    def set_many(self, data: dict[str, Any], timeout: float | None = None) -> Any: ...
 
 
 class Remembering:
@@ -301,7 +303,7 @@ class Remembering:
             while len(self._kept) > self._most:
                 self._kept.popitem(last=False)
 
-    def _put(self, vectors: Mapping[str, bytes]) -> None:
+    def _put(self, vectors: dict[str, bytes]) -> None:
         if self._store is not None:
             try:
                 self._store.set_many(vectors, timeout=KEPT_SECONDS)

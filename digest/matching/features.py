@@ -15,6 +15,7 @@ import scipy.sparse as sp
 
 from digest.matching import terms
 from digest.matching.index import DayIndex
+from digest.matching.sense import Asked
 from digest.matching.space import Floats, Space
 from subscriptions.filters import Document, glossary, normal
 
@@ -57,6 +58,7 @@ class Prepared:
     liked: Floats  # (papers × dimensions)
     disliked: Floats
     liked_titles: tuple[str, ...]
+    sense: Asked | None = None  # the same as an encoder sees it, where there is one
 
 
 class Counted:

@@ -15,12 +15,13 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from digest.matching import features
+from digest.matching import rank, sense
 from digest.matching.evaluation import Case, Labelled, Quality, calibration, cases, ranked
 from digest.matching.features import FEATURES
 from digest.matching.rank import Ranker
 
 PENALTY = 1.0  # of squared weights, on features of spread 1
+ALL_FEATURES = (*FEATURES, *sense.FEATURES)
 _DISLIKED = FEATURES.index("disliked")
 _TEXTS = ("name", "keywords", "sentence")
 _FOLDS = 6
@@ -35,12 +36,12 @@ class Sample:
     topic: str
     kind: str
     case: Case
-    measured: Matrix  # (all papers × FEATURES)
+    measured: Matrix  # (all papers × FEATURES, and those of an encoder where the ranker has one)
 
 
 @dataclass(frozen=True)
 class Fitted:
-    weights: Matrix  # (FEATURES)
+    weights: Matrix  # as Sample.measured has columns
     intercept: float
 
     def scores(self, measured: Matrix) -> Matrix:
@@ -53,7 +54,7 @@ def samples(data: Labelled, ranker: Ranker, *, draws: int = 3) -> dict[str, list
     for case in _all_cases(data, draws=draws):
         prepared = ranker.prepare(case.profile)
         if prepared is not None:
-            measured = np.asarray(features.measured(prepared, ranker.papers), float)
+            measured = np.asarray(rank.measured(prepared, ranker.papers, ranker.sensed), float)
             found[prepared.kind].append(Sample(case.topic, prepared.kind, case, measured))
     return dict(found)
 
@@ -84,10 +85,10 @@ def fit(chosen: Sequence[Sample]) -> Fitted:
     measured = np.concatenate([sample.measured[sample.case.candidates] for sample in chosen])
     truth = np.concatenate([sample.case.relevant[sample.case.candidates] for sample in chosen]).astype(float)
     spread = measured.std(0)
-    used = np.flatnonzero((spread > 1e-6) & (np.arange(len(FEATURES)) != _DISLIKED))
+    used = np.flatnonzero((spread > 1e-6) & (np.arange(len(spread)) != _DISLIKED))
     scaled = measured[:, used] / spread[used]
     weights, intercept = _regression(scaled, truth)
-    full = np.zeros(len(FEATURES))
+    full = np.zeros(len(spread))
     full[used] = weights / spread[used]
     return Fitted(full, intercept)
 
@@ -148,7 +149,7 @@ def as_json(fits: Mapping[str, Fitted], *, papers: int, topics: int) -> dict[str
                 "intercept": round(one.intercept, 4),
                 "weights": {
                     name: round(float(weight), 4)
-                    for name, weight in zip(FEATURES, one.weights, strict=True)
+                    for name, weight in zip(ALL_FEATURES[: len(one.weights)], one.weights, strict=True)
                     if weight
                 },
             }

@@ -5,8 +5,9 @@ space.py, how its constants were found in docs/matching.md.
 """
 
 import json
+import logging
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from digest.matching import features, space
+from digest.matching import encoders, features, sense, space
+from digest.matching.encoders import Encoder, NoEncoder
 from digest.matching.explain import Reason
 from digest.matching.features import FEATURES, Counted, Papers, Prepared
 from digest.matching.index import DayIndex
+from digest.matching.sense import Sensed
 from digest.matching.space import Floats, Space
 from subscriptions.filters import Document, normal
 
@@ -27,10 +30,17 @@ Profile = Mapping[str, Any]  # see design.md, "The matcher as a plug-in"; every 
 # Labels cannot tell this one, since nobody's dislikes are among them: a paper as near to a disliked one as
 # papers of one topic are (0.5) falls from "probably" to "perhaps".
 DISLIKED_WEIGHT = -3.0
-_CONSTANTS = Path(__file__).with_name("constants.json")
+# By the encoder that they were fitted with; without one, the default.
+_CONSTANTS = {
+    "": "constants.json",
+    encoders.MINILM: "constants_semantic.json",
+    encoders.MULTILINGUAL: "constants_multilingual.json",
+}
 _REASONS_ABOUT = 3  # words in an explanation
 _CANDIDATES = 8  # words that are tried out for it
 _SIMILAR = 0.25  # cosine from which a liked paper is named
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +62,12 @@ class Calibration:
 class Ranker:
     """Fit it once to some papers, then ask it about any number of profiles."""
 
-    def __init__(self, *, calibration: Calibration | None = None) -> None:
+    def __init__(self, *, calibration: Calibration | None = None, encoder: Encoder | None = None) -> None:
+        """With an `encoder` the score has more features. While it gives no vectors, the default counts."""
         self._calibration = calibration or Calibration()
+        self._encoder = encoder
         self.papers: Papers
+        self.sensed: Sensed | None = None  # the papers as the encoder sees them
 
     def fit(
         self,
@@ -75,18 +88,33 @@ class Ranker:
             if len(papers) >= space.LEAST_PAPERS:
                 background = background.joined(Space.trained(index))
         self.papers = Papers(index, background)
+        self.sensed = self._sensed(papers)
         return self
+
+    def _sensed(self, papers: Sequence[Mapping[str, Any]]) -> Sensed | None:
+        try:
+            return Sensed(papers, self._encoder) if self._encoder else None
+        except NoEncoder as error:
+            logger.info("%d papers are ranked without a model: %s", len(papers), error)
+            return None
 
     def prepare(self, profile: Profile) -> Prepared | None:
         """A profile as `score` reads it; None where it says nothing. Good for any papers on this ground."""
-        return features.prepare(profile, self.papers.space)
+        prepared = features.prepare(profile, self.papers.space)
+        if prepared is None or self.sensed is None:
+            return prepared
+        try:
+            return replace(prepared, sense=self.sensed.asked(profile))
+        except NoEncoder as error:
+            logger.info("A profile is prepared without a model: %s", error)
+            return prepared
 
     def score(self, profile: Profile | Prepared | None) -> npt.NDArray[np.float32]:
         """Log-odds of relevance for each paper; nan for a profile that says nothing."""
         prepared = self._prepared(profile)
         if prepared is None:
             return np.full(len(self.papers), np.nan, np.float32)
-        return log_odds(prepared, self.papers)
+        return log_odds(prepared, self.papers, self.sensed)
 
     def relevance(self, profile: Profile | Prepared | None) -> list[float] | None:
         """The probability that each paper is relevant, as far as that can be said.
@@ -97,7 +125,7 @@ class Ranker:
         prepared = self._prepared(profile)
         if prepared is None or (not prepared.words and len(prepared.liked) == 1):
             return None
-        return self.probabilities(log_odds(prepared, self.papers)).tolist()
+        return self.probabilities(log_odds(prepared, self.papers, self.sensed)).tolist()
 
     def probabilities(self, scores: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
         shown = self._calibration.intercept + self._calibration.slope * scores
@@ -126,18 +154,29 @@ class Ranker:
         return self.prepare(profile) if isinstance(profile, Mapping) else profile
 
 
-def log_odds(prepared: Prepared, papers: Papers) -> npt.NDArray[np.float32]:
-    constants = constants_of(prepared.kind)
-    measured = features.measured(prepared, papers)
-    return np.asarray(measured @ constants.weights + constants.intercept, np.float32)
+def log_odds(prepared: Prepared, papers: Papers, sensed: Sensed | None = None) -> npt.NDArray[np.float32]:
+    """`sensed`: the same papers as an encoder sees them; of use where the profile was prepared with it."""
+    constants = constants_of(prepared.kind, sensed.name if sensed and prepared.sense else "")
+    return np.asarray(
+        measured(prepared, papers, sensed) @ constants.weights + constants.intercept, np.float32
+    )
+
+
+def measured(prepared: Prepared, papers: Papers, sensed: Sensed | None = None) -> npt.NDArray[np.float32]:
+    """(papers × FEATURES, and sense.FEATURES after them where profile and papers have both)."""
+    found = features.measured(prepared, papers)
+    if sensed is None or prepared.sense is None:
+        return found
+    return np.hstack([found, sensed.measured(prepared.sense)])
 
 
 @cache
-def constants_of(kind: str) -> Constants:
-    """Those fitted for profiles of this kind; see features.kind_of."""
-    kept = json.loads(_CONSTANTS.read_text())["kinds"][kind]
+def constants_of(kind: str, encoder: str = "") -> Constants:
+    """Those fitted for profiles of this kind, see features.kind_of, with this encoder."""
+    kept = json.loads(Path(__file__).with_name(_CONSTANTS[encoder]).read_text())["kinds"][kind]
     by_name = kept["weights"] | {"disliked": DISLIKED_WEIGHT}
-    weights = np.array([by_name.get(name, 0.0) for name in FEATURES], np.float32)
+    names = (*FEATURES, *sense.FEATURES) if encoder else FEATURES
+    weights = np.array([by_name.get(name, 0.0) for name in names], np.float32)
     return Constants(weights, float(kept["intercept"]))
 
 

@@ -6,6 +6,7 @@ first. It was measured once, on 2,500 papers and their titles, and ships as `cen
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -23,26 +24,40 @@ FEATURES = (
 _CENTRES = Path(__file__).with_name("centres.npz")
 
 
+@dataclass(frozen=True, eq=False)
+class Asked:
+    """A profile as an encoder sees it. All vectors have length 1, or 0."""
+
+    direction: Vectors
+    liked: Vectors  # (papers × DIMENSIONS)
+
+
 class Sensed:
-    """Papers as an encoder sees them. Raises NoEncoder when it cannot."""
+    """Papers as an encoder sees them. `name` is the encoder's. Raises NoEncoder when it cannot."""
 
     def __init__(self, papers: Sequence[Mapping[str, Any]], encoder: Encoder) -> None:
+        self.name = encoder.name
         self._encoder = encoder
         self._vectors = _of_papers(papers, encoder)
 
-    def measured(self, profile: Mapping[str, Any]) -> npt.NDArray[np.float32]:
-        """(papers × FEATURES). Raises NoEncoder."""
+    def asked(self, profile: Mapping[str, Any]) -> Asked:
+        """A profile to measure papers by. Raises NoEncoder."""
         liked = _of_papers(profile.get("liked") or (), self._encoder)
         direction = np.zeros(DIMENSIONS, np.float32)
         if texts := _texts(profile):
-            asked = self._encoder.encode(texts, is_query=True)
-            direction += _unit(_centred(asked, _centre(self._encoder.name, "queries")).sum(0))
+            vectors = self._encoder.encode(texts, is_query=True)
+            direction += _unit(_centred(vectors, _centre(self.name, "queries")).sum(0))
         if len(liked):
             direction += _unit(liked.mean(0))
-            nearest = (self._vectors @ liked.T).max(axis=1)
+        return Asked(_unit(direction), liked)
+
+    def measured(self, asked: Asked) -> npt.NDArray[np.float32]:
+        """(papers × FEATURES)."""
+        if len(asked.liked):
+            nearest = (self._vectors @ asked.liked.T).max(axis=1)
         else:
             nearest = np.zeros(len(self._vectors), np.float32)
-        return np.stack([self._vectors @ _unit(direction), nearest], axis=1).astype(np.float32)
+        return np.stack([self._vectors @ asked.direction, nearest], axis=1).astype(np.float32)
 
 
 def _texts(profile: Mapping[str, Any]) -> list[str]:

@@ -18,6 +18,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
 from digest import checks
+from digest.matching import encoders
 from digest.models import Alarm, Source
 from digest.operations import health, schema
 from digest.operations.parts import counted
@@ -267,11 +268,13 @@ def _plain(source: Source, kind: SourceKind, now: datetime) -> Finding:
 
 
 def _enrichers() -> Iterator[Finding]:
-    """The language model and Semantic Scholar, where they are set. Neither is asked to work."""
+    """The language model, Semantic Scholar and the ranker's model, where they are set. None has to work."""
     if settings.LLM_URL:
         yield _language_model()
     if settings.SEMANTIC_SCHOLAR_URL:
         yield _semantic_scholar()
+    if settings.SEMANTIC_MODEL != "off":
+        yield _semantic_model()
 
 
 def _language_model() -> Finding:
@@ -304,6 +307,18 @@ def _language_model() -> Finding:
             subject, WARN, f"{host} does not list {settings.LLM_MODEL}", f"It has: {few or 'none'}."
         )
     return Finding(subject, GOOD, f"{host} answers and has {settings.LLM_MODEL}")
+
+
+def _semantic_model() -> Finding:
+    subject, name = "semantic model", settings.SEMANTIC_MODEL
+    if encoders.available(name) is None:
+        return Finding(
+            subject,
+            BAD,
+            f"{name} is not installed, or not as it should be; papers are ranked without it",
+            f"make {'multilingual' if name == encoders.MULTILINGUAL else 'semantic'}; the log says more.",
+        )
+    return Finding(subject, GOOD, f"{name} is installed and answers")
 
 
 def _semantic_scholar() -> Finding:

@@ -174,6 +174,7 @@ def _programs(port: int, *, worker: bool) -> list[Program]:
         return [web]
     celery = (sys.executable, "-m", "celery", "--app", "digest.celery:app")
     alone = ("--without-gossip", "--without-mingle", "--without-heartbeat", "--loglevel", "WARNING")
+    is_enriching = settings.LLM_URL or settings.SEMANTIC_SCHOLAR_URL or settings.SEMANTIC_MODEL != "off"
     enrichment = Program(  # a language model may take a minute to answer; no send waits for that
         "enrichment",
         [
@@ -190,7 +191,7 @@ def _programs(port: int, *, worker: bool) -> list[Program]:
                 *("--concurrency", "2", *alone),
             ],
         ),
-        *([enrichment] if settings.LLM_URL or settings.SEMANTIC_SCHOLAR_URL else []),
+        *([enrichment] if is_enriching else []),
         Program(  # a slow mail server may hold the other; who confirms does not wait for that
             "notices",
             [

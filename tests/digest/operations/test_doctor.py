@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.core.management import call_command
 from django.db import OperationalError
 
+from digest.matching import encoders
 from digest.models import Alarm, Source
 from digest.operations import doctor, health
 from digest.papers import alarms
@@ -230,7 +231,7 @@ class TestArxiv:
 
 class TestEnrichers:
     def test_are_no_finding_where_they_are_not_set(self):
-        assert not {"language model", "Semantic Scholar"} & findings().keys()
+        assert not {"language model", "Semantic Scholar", "semantic model"} & findings().keys()
 
     @pytest.mark.parametrize(
         ("reply", "model", "state", "fact"),
@@ -270,6 +271,15 @@ class TestEnrichers:
 
         assert finding.state == state
         assert [asked.headers["x-api-key"] for asked in web.asked] == ["secret"]
+
+    def test_a_model_for_ranking_that_is_set_and_not_installed_is_found(self, settings, monkeypatch):
+        monkeypatch.setattr(encoders, "_loaded", {"minilm": None})
+        settings.SEMANTIC_MODEL = "minilm"
+
+        finding = findings()["semantic model"]
+
+        assert finding.state == "bad"
+        assert "make semantic" in finding.cure
 
 
 class TestCommand:
