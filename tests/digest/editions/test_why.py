@@ -3,10 +3,13 @@
 from datetime import timedelta
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
-from digest.editions import compose, schedule
+from digest.editions import compose, digests, schedule
 from digest.editions.why import Account, Outcome, why
 from digest.models import (
+    Digest,
     Edition,
     EditionMatch,
     EditionRelevance,
@@ -863,3 +866,45 @@ def test_a_mail_of_somebody_else_is_nobody_s_receipt() -> None:
 
     assert told(other, found).got
     assert not told(subscriber, found).got
+
+
+def test_what_is_told_is_what_the_mails_hold_and_nobody_is_left_without_a_reason() -> None:
+    titles = ("Agents plan", "Robots and agents", "A survey of agents", "Robots", "Tool use", "Ships")
+    papers = [paper(title, votes=40 - 3 * number) for number, title in enumerate(titles)]
+    readers = [
+        reader("agent", "robot", max_papers=2),
+        reader("agent -survey", "ship", top_papers_if_none=True),
+        reader("nothing", top_papers_if_none=True),
+        reader("(agent robot) OR tool*"),
+    ]
+    edition = composed()
+    deliver(edition)
+    held = {
+        one.subscriber_id: set(digests.papers_of(one)) for one in Digest.objects.filter(edition_id=edition.pk)
+    }
+
+    for subscriber in readers:
+        for one in papers:
+            account = told(subscriber, one)
+            assert account.got == (one.pk in held[subscriber.pk]), account.sentence
+            if not account.got:
+                failed = [stage for topic in account.topics if (stage := topic.failed)]
+                assert failed, account.sentence
+                assert any(stage.words in account.sentence for stage in failed)
+                assert account.cure
+
+
+def test_asks_no_more_of_the_database_for_a_full_edition_than_for_a_small_one() -> None:
+    counts = []
+    for day, number in ((DAY, 2), (NEXT_DAY + timedelta(days=5), 40)):
+        at = NOON + (day - DAY)
+        papers = [paper(f"Agents {n}", day=day, seen_at=at, votes=90 - n) for n in range(number)]
+        subscriber = reader("agent", "robot", max_papers=1)
+        edition = opened(day)
+        compose.compose(edition, now=schedule.opening("daily", day))
+        with CaptureQueriesContext(connection) as queries:
+            account = told(subscriber, papers[1], edition=edition)
+        assert account.topics[0].stage("limit").has_failed
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= 40
