@@ -131,19 +131,17 @@ def _paper(data: Labelled, paper_id: str) -> dict[str, Any]:
 
 
 class Scorer(Protocol):
-    def fit(self, papers: Sequence[Mapping[str, Any]]) -> object: ...
     def score(self, profile: Mapping[str, Any]) -> npt.NDArray[np.float32]: ...
 
 
 class WordsOnly:
-    """What the matcher is compared with: BM25 for text, the cosine of word weights for liked papers."""
+    """What the matcher is compared with: BM25 for text, the cosine of word weights for liked papers.
 
-    def __init__(self) -> None:
-        self._ranker = Ranker()
+    `ranker` is fitted; its counts and its ground are taken over.
+    """
 
-    def fit(self, papers: Sequence[Mapping[str, Any]]) -> "WordsOnly":
-        self._ranker.fit(papers)
-        return self
+    def __init__(self, ranker: Ranker) -> None:
+        self._ranker = ranker
 
     def score(self, profile: Mapping[str, Any]) -> npt.NDArray[np.float32]:
         papers = self._ranker.papers
@@ -155,7 +153,8 @@ class WordsOnly:
         weights = papers.space.weights(papers.counts[:, : len(papers.space.words)])
         lengths = np.sqrt(np.asarray(weights.multiply(weights).sum(1)).ravel()) + 1e-9
         liked = [papers.positions[paper["id"]] for paper in profile["liked"]]
-        return np.asarray(weights @ weights[liked].sum(0).T).ravel() / lengths
+        summed = np.asarray(weights[liked].sum(0)).ravel()
+        return np.asarray(weights @ summed, np.float32) / lengths
 
 
 @dataclass(frozen=True)
