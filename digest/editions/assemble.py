@@ -28,7 +28,7 @@ from digest.models import (
     Paper,
     Shell,
 )
-from subscriptions import tokens
+from subscriptions import interests, tokens
 from subscriptions.mail import message
 from subscriptions.mail.letters import Letter, Recipient
 from subscriptions.mail.message import one_line
@@ -169,8 +169,8 @@ class Assembler:
                 self._topics[pk] = Topic(pk=pk, name=revision.canonical, filter=revision)
 
     def _bring_scores(self, topic_ids: set[int]) -> None:
-        """Of the topics that say what they want; most topics of a reader's own are a filter and no more."""
-        wanted = {pk for pk in topic_ids if self._topics[pk].keywords}
+        """Of the topics that say what they want; many a topic of a reader's own is a filter and no more."""
+        wanted = {pk for pk in topic_ids if interests.of_topic(self._topics[pk])}
         new = wanted - self._scores.keys()
         if not new:
             return

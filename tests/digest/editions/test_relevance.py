@@ -244,6 +244,14 @@ class TestWork:
         with django_assert_num_queries(0):
             assert assembler.letter(to, digest) == first
 
+    def test_a_wish_in_a_sentence_counts_as_one_in_keywords(self):
+        shown = Scored(0.9)
+        Topic.objects.update(
+            keywords=[], description="How agents use tools", owner=shown.subscriber, slug=None
+        )
+
+        assert gutters(shown.letter()) == ["90 %"]
+
     def test_no_more_scores_are_kept_than_memory_allows(self, monkeypatch):
         monkeypatch.setattr(assemble, "SCORES_KEPT", 1)
         shown = Scored(0.9, 0.8)
