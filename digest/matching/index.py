@@ -10,7 +10,7 @@ from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -74,6 +74,10 @@ class DayIndex:
         """Every word of all titles or abstracts without its inflection, compounds as parts and joined, with
         the positions of the papers in which it stands, one for each occurrence."""
         return self._texts[place].stems()
+
+    def occurrences(self, place: str) -> "Occurrences":
+        """The same as `stems`, all at once."""
+        return self._texts[place].occurrences()
 
     def forget(self) -> None:
         """Let go of what was asked so far, which may be much; the papers stay indexed."""
@@ -160,6 +164,14 @@ class DayIndex:
                 found = self._atom(node).strongest(at)
                 if found is not None:
                     yield found
+
+
+class Occurrences(NamedTuple):
+    """Where words stand in a field of all papers: the n-th is `words[which[n]]`, in `papers[n]`."""
+
+    words: Sequence[str]  # without their inflection
+    which: "npt.NDArray[np.int64]"
+    papers: "npt.NDArray[np.int64]"  # positions
 
 
 @dataclass(frozen=True)
@@ -362,6 +374,14 @@ class _TextIndex:
         for stem, words in self._by_stem.items():
             rows = [np.frombuffer(self._occurrences[word], np.uint64) >> 2 * _NODE_BITS for word in words]
             yield stem, self._papers_of_rows[np.concatenate(rows).astype(np.int64)]
+
+    def occurrences(self) -> Occurrences:
+        stems = list(self._by_stem)
+        of_stems = [[self._occurrences[word] for word in words] for words in self._by_stem.values()]
+        joined = np.frombuffer(b"".join(one for words in of_stems for one in words), np.uint64)
+        lengths = [sum(map(len, words)) for words in of_stems]
+        papers = self._papers_of_rows[(joined >> 2 * _NODE_BITS).astype(np.int64)]
+        return Occurrences(stems, np.repeat(np.arange(len(stems)), lengths), papers)
 
     def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
         for word in self._words_of(step):

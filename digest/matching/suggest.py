@@ -275,7 +275,7 @@ def warnings(
             )
         )
     if not found:
-        words = f"Nothing in {days} listing days, {papers:,} papers."
+        words = f"Nothing in {_listing_days(days)}, {papers:,} paper{'' if papers == 1 else 's'}."
         said.insert(0, Warning("nothing", words, () if said else _wider(filter, count)))
     elif (word := _only_word(filter.tree)) and found > COMMON_SHARE * papers:
         share = math.floor(100 * found / papers)
@@ -289,8 +289,25 @@ def warnings(
     return said
 
 
+def warnings_of_interest(*, shown: int, papers: int, days: int, least: int) -> list[Warning]:
+    """The same for an interest that every paper may enter; `shown` are those from `least` percent on."""
+    if not papers or not days:
+        return []
+    if not shown:
+        words = f"None of {papers:,} papers of {_listing_days(days)} reaches a relevance of {least} %."
+        return [Warning("nothing", f"{words} Other keywords may be how its authors say it.")]
+    if shown > MANY_A_DAY * days:
+        words = f"About {shown / days:.0f} papers a listing day from {least} % on: more than {MANY_A_DAY}."
+        return [Warning("many", f"{words} Keywords that say it more narrowly, or a higher relevance, help.")]
+    return []
+
+
 def _found(found: int, days: int) -> str:
-    return f"That finds {found} in {days} listing days."
+    return f"That finds {found} in {_listing_days(days)}."
+
+
+def _listing_days(days: int) -> str:
+    return f"{days} listing day{'' if days == 1 else 's'}"
 
 
 def _narrower(filter: Filter, found: int, count: Count, terms: Sequence[Keyword]) -> tuple[Offer, ...]:

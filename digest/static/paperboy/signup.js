@@ -14,6 +14,16 @@
     };
     form.addEventListener("input", changed);
     form.addEventListener("change", changed);
+    // What the pane offers goes into its field; without JavaScript the link leads to a page that has it filled in.
+    pane.addEventListener("click", (event) => {
+      const link = event.target.closest("a[data-field]");
+      const field = link && form.elements[link.dataset.field];
+      if (!field) return;
+      event.preventDefault();
+      field.value = link.dataset.value;
+      field.dispatchEvent(new Event("input", { bubbles: true }));
+      field.focus();
+    });
     pane.addEventListener("htmx:beforeSwap", (event) => {
       if (event.detail.xhr.status === 429) event.detail.shouldSwap = true; // it says how long to wait
     });
