@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from django.utils.html import escape, format_html
 from django.utils.safestring import SafeString, mark_safe
 
+from digest.matching import calibration
 from digest.matching.explain import Reason
 from digest.models import Paper
 from digest.papers.gist import best_sentence
@@ -17,6 +18,7 @@ from digest.web.seen import NOTHING_SEEN, Seen, discussed, seen
 from subscriptions.models import Topic
 
 GIST_MAX_CHARACTERS = 320
+TITLE_MAX_CHARACTERS = 60  # of a paper that another one is similar to
 BRIEF_BELOW_VOTES = 10
 LEAD_RATIO = 1.5  # the first leads only with this many times the votes of the second
 _STORIES_AT_LEAST = 3  # on a slow day, too, the first few get their sentence
@@ -48,7 +50,9 @@ class When:
 class Entry:
     """One paper in a list.
 
-    `share` is the length of its bar in whole percent of the list's most votes.
+    The gutter holds what ordered the list: `percent`, its relevance, or nothing, where `is_scored`; else the
+    votes, which otherwise stand among the facts. `share` is the length of the votes' bar in whole percent of
+    the list's most.
     """
 
     paper: Paper
@@ -60,6 +64,8 @@ class Entry:
     seen: Seen = NOTHING_SEEN
     when: When | None = None  # publication
     discussed: int = 0  # posts that link to it
+    is_scored: bool = False
+    percent: int | None = None
 
     @property
     def names(self) -> str:
@@ -142,6 +148,33 @@ def topic_counts(counts: Iterable[tuple[Topic, int]]) -> list[TopicCount]:
 
 
 @dataclass(frozen=True)
+class Band:
+    """Papers of a list that are about as relevant as each other.
+
+    `number` counts those of its other pages too.
+    """
+
+    words: str
+    figures: str
+    number: int
+    entries: Sequence[Entry]
+
+
+BANDS = {
+    "almost surely": ("Almost surely yours", f"{calibration.ALMOST_SURELY} % and over"),
+    "probably": (
+        "Probably",
+        f"{calibration.PROBABLY} to {calibration.ALMOST_SURELY - calibration.STEP} %",
+    ),
+    "perhaps": (
+        "Perhaps",
+        f"{round(100 * calibration.LOWEST_SHOWN)} to {calibration.PROBABLY - calibration.STEP} %",
+    ),
+    "": ("Matches the filter", f"under {round(100 * calibration.LOWEST_SHOWN)} %"),
+}
+
+
+@dataclass(frozen=True)
 class Why:
     """One part of a why-line: words of the paper, to be marked, and where they stand ("in title")."""
 
@@ -154,13 +187,21 @@ def why(reasons: Iterable[Reason], *, limit: int = 3) -> list[Why]:
     places: dict[str, dict[str, str]] = {}
     for text, place in reasons:
         places.setdefault(place, {}).setdefault(text.casefold(), text)
+    named = " ".join(key for place in ("title", "abstract") for key in places.get(place, ()))
+    places["about"] = {key: text for key, text in places.get("about", {}).items() if key not in named}
     parts: list[Why] = []
     for place in sorted(places, key=lambda place: _PLACES.get(place, (len(_PLACES), ""))[0]):
         words = _widest(places[place])
+        if not words:
+            continue
         if place in _NUMBERS:
             parts.append(Why((), counted(int(words[0]), *_NUMBERS[place])))
         elif place == "has":
             parts.append(Why((), f"has {listing(words)}"))
+        elif place == "liked":
+            parts.append(Why((), f"similar to “{shortened(words[0], TITLE_MAX_CHARACTERS)}”"))
+        elif place == "about":
+            parts.append(Why((), f"about {listing(words[:3])}"))
         elif place in _PLACES:
             parts.append(Why(words[:3], _PLACES[place][1]))
     return parts[:limit]
@@ -360,6 +401,8 @@ _PLACES = {
             "author": "as author",
             "abstract": "in abstract",
             "organization": "as organisation",
+            "liked": "",
+            "about": "",
             "category": "as category",
             "id": "as identifier",
             "source": "as source",

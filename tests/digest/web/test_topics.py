@@ -1,8 +1,12 @@
+import re
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
 
-from digest.models import Batch, Source
+from digest.matching import recent
+from digest.matching.explain import Reason
+from digest.models import Batch, Paper, Source
 from digest.web.filters import EXAMPLES
 from subscriptions.filters import parse
 from subscriptions.models import Topic
@@ -139,3 +143,100 @@ class TestFilterLanguage:
 
     def test_is_a_page(self, client):
         assert "quantiz*" in client.get("/filters/").content.decode()
+
+
+class Said(dict[int, tuple[float, Sequence[Reason]]]):
+    """What a topic says of the recent papers by their place; stands in for recent.Relevance."""
+
+    def probability(self, position: int) -> float | None:
+        return self[position][0] if position in self else None
+
+
+class TestRelevance:
+    """Papers of a topic that says what it wants; those of a pure filter are shown by their votes."""
+
+    @pytest.fixture
+    def say(self, monkeypatch):
+        """Give the papers of these titles a probability and reasons, whatever the ranker thinks of them."""
+
+        def say(**said: tuple[float, Sequence[Reason]]) -> None:
+            def relevance(papers: recent.Recent, topic: Topic) -> Said:
+                places = {paper.title.split()[-1]: place for place, paper in enumerate(papers.papers)}
+                return Said({places[name]: one for name, one in said.items()})
+
+            monkeypatch.setattr(recent.Recent, "relevance", relevance)
+
+        return say
+
+    def test_orders_a_day_by_band_then_by_trending(self, client, say):
+        for votes, name in enumerate(("a", "b", "c", "d", "e")):
+            listed_paper(title=f"Agents {name}", abstract="", votes=votes + 1)
+        say(a=(0.99, ()), b=(0.3, ()), c=(0.71, ()), d=(0.86, ()), e=(0.6, ()))
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert re.findall(r"Agents (\w)</a>", page) == ["d", "a", "c", "e", "b"]
+        assert re.findall(r'<div class="rel">(?:<b>(\d+)<small>%</small></b>)?', page) == [
+            *("85", "95", "70", "60"),
+            "",
+        ]
+        bands = re.findall(r'<h3 class="band">(.*?) <span>(.*?)</span></h3>', page)
+        assert bands == [
+            ("Almost surely yours", "85 % and over, 2 papers"),
+            ("Probably", "70 to 80 %, 1 paper"),
+            ("Perhaps", "50 to 65 %, 1 paper"),
+            ("Matches the filter", "under 50 %, 1 paper"),
+        ]
+        assert 'class="votes"' not in page
+        assert "4 votes" in page
+        assert "Of papers shown at 80 %, about 80 in 100" in page
+
+    def test_gives_the_reasons_of_the_score_beside_those_of_the_filter(self, client, say):
+        listed_paper(title="Agents a", abstract="")
+        reasons = [
+            *(Reason("Agents", "title"), Reason("tool use", "abstract")),
+            *(Reason("A paper <b>", "liked"), Reason("agents", "about"), Reason("memory", "about")),
+        ]
+        say(a=(0.9, reasons))
+
+        page = client.get("/topics/agents/").content.decode()
+
+        why = page.partition('<p class="why">')[2].partition("</p>")[0]
+        assert re.findall(r"<span>(.*?)</span>", why) == [
+            "<mark>Agents</mark> in title",
+            "<mark>tool use</mark> in abstract",
+            "similar to “A paper &lt;b&gt;”",
+            "about memory",
+        ]
+
+    def test_leaves_the_votes_in_the_gutter_on_a_day_without_a_figure(self, client, say):
+        listed_paper(title="Agents a", votes=50)
+        listed_paper(DAY - timedelta(days=1), title="Agents b", votes=40)
+        say(a=(0.3, ()), b=(0.9, ()))
+
+        page = client.get("/topics/agents/").content.decode()
+
+        first, second = page.split('class="secthead gap-5"')[1:3]
+        assert '<div class="votes"><b>50</b>' in first
+        assert "<b>90<small>%</small></b>" in second
+        assert 'class="votes"' not in second
+
+    def test_gives_posts_no_figure(self, client, say):
+        post = listed_paper(title="Agents a")
+        Paper.objects.filter(pk=post.pk).update(kind="post")
+        say(a=(0.9, ()))
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert "Almost surely yours" in page
+        assert "<small>%</small>" not in page
+
+    def test_is_not_said_of_a_pure_filter(self, client):
+        listed_paper(title="Agents")
+        Topic.objects.filter(slug="agents").update(keywords=[], description="")
+
+        page = client.get("/topics/agents/").content.decode()
+
+        assert 'class="rel"' not in page
+        assert 'class="band"' not in page
+        assert 'class="votes"' in page
