@@ -37,6 +37,8 @@ FOREIGN_NAMES = {
     "github": "stars",
 }
 
+DATE_NAMES = frozenset({"year", "date", "day", "month", "after", "before", "since", "published"})
+
 HAS = ("code", "project", "media")
 MEDIA_KINDS = ("post", "forum", "news")
 KINDS = ("paper", *MEDIA_KINDS, "media")

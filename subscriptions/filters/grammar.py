@@ -15,6 +15,7 @@ import unicodedata
 from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from itertools import pairwise
 from typing import Literal, NoReturn, cast
 
 from subscriptions.filters import fields, glossary, normal, people
@@ -96,9 +97,10 @@ def parse(text: str) -> Filter:
 
 
 def _too_long_in_full(text: str) -> FilterError:
+    long_signs = (at for at, char in enumerate(text) if len(unicodedata.normalize("NFKC", char)) > 1)
     return FilterError(
         f"written out in full this filter has more than {MAX_CHARACTERS:,} characters.",
-        column=1,
+        column=next(long_signs, 0) + 1,
         cure="Shorten it, or make two filters of it.",
         text=text,
     )
@@ -256,6 +258,12 @@ class _Lexer:
         foreign = fields.FOREIGN_NAMES.get(lowered)
         if foreign in NUMBERS:
             self.fail(start + 1, f"there is no field {_short(typed)}.", f"Write {foreign}>=20.")
+        if lowered in fields.DATE_NAMES:
+            self.fail(
+                start + 1,
+                "filters know no dates; each mail brings the papers of its own day.",
+                f"Remove {_short(typed)}: and its value.",
+            )
         near = foreign or next(
             iter(get_close_matches(lowered, [*fields.FIELDS, *fields.SHORT_NAMES], n=1, cutoff=0.6)), None
         )
@@ -295,8 +303,11 @@ class _Lexer:
         if not digits:
             self.fail(match.end() + 1, f"a number is missing after {sign}.", f"Write {typed}{sign}20.")
         if not (digits.isascii() and digits.isdigit()):
+            meant = re.match(r"=?[0-9]{1,9}", digits)
             self.fail(
-                match.start(2) + 1, f"{_short(digits)} is not a whole number.", f"Write {typed}{sign}20."
+                match.start(2) + 1,
+                f"{_short(digits)} is not a whole number.",
+                f"Write {typed}{sign}{meant.group() if meant else '20'}.",
             )
         if len(digits.lstrip("0")) > MAX_DIGITS:
             self.fail(match.start(2) + 1, "this number is too large.", f"Use at most {MAX_DIGITS} digits.")
@@ -508,7 +519,7 @@ class _Parser:
         starred = token.kind == "word" and text.endswith("*")
         if starred:
             text = clean(text[:-1])
-        if token.kind != "exact" and "*" in text:
+        if token.kind != "exact" and "*" in text and any(map(str.isalnum, text)):
             at = token.text.find("*")
             self.fail(
                 column + max(at, 0) + (token.kind == "phrase"),
@@ -528,6 +539,8 @@ class _Parser:
         column = token.column
         shown = _short(token.typed)
         letters = sum(char.isalnum() for char in text)
+        if starred and not letters:
+            self.fail(column, f"{shown} holds no letter or digit, so it finds nothing.", "Remove it.")
         if starred and letters < MIN_PREFIX and any(map(normal.is_cjk, text)):
             self.fail(
                 column + len(token.text) - 1,
@@ -558,7 +571,7 @@ class _Parser:
 
     def _fact(self, token: _Token, field: str, text: str) -> Value:
         column = token.column
-        shown = _short(text)
+        shown = _short(text or token.typed)
         lowered = _settled(text, str.casefold)
         if "*" in text and not (field in ("cat", "primary") and text.endswith(".*")):
             self.fail(column, f"* does not work in {field}:", "Write the whole value.")
@@ -566,14 +579,16 @@ class _Parser:
             case "cat" | "primary":
                 known = fields.category(text)
                 if known is None:
-                    self._unknown_value(column, f"arXiv has no category {shown}.", text, fields.CATEGORIES)
+                    self._unknown_value(
+                        field, column, f"arXiv has no category {shown}.", text, fields.CATEGORIES
+                    )
                 return Value(field, known)
             case "has":
                 if lowered not in fields.HAS:
-                    self._unknown_value(column, f"has: does not know {shown}.", text, fields.HAS)
+                    self._unknown_value(field, column, f"has: does not know {shown}.", text, fields.HAS)
             case "kind":
                 if lowered not in fields.KINDS:
-                    self._unknown_value(column, f"there is no kind {shown}.", text, fields.KINDS)
+                    self._unknown_value(field, column, f"there is no kind {shown}.", text, fields.KINDS)
             case "lang":
                 if fields.language(text) is None:
                     self.fail(column, f"{shown} is not a language code.", "Write lang:en or lang:zh.")
@@ -583,10 +598,15 @@ class _Parser:
             self.fail(column, f"{shown} holds no letter or digit, so it finds nothing.", "Remove it.")
         return Value(field, lowered)
 
-    def _unknown_value(self, column: int, message: str, text: str, known: tuple[str, ...]) -> NoReturn:
+    def _unknown_value(
+        self, field: str, column: int, message: str, text: str, known: tuple[str, ...]
+    ) -> NoReturn:
         folded = {name.casefold(): name for name in known}
         near = get_close_matches(text.casefold(), folded, n=1, cutoff=0.5)
-        if len(known) <= 6:
+        parts = [folded.get(part, "") for part in re.split(r"[\s,;]+", text.casefold())]
+        if len(parts) > 1 and all(parts):
+            cure = f"Write {field}:({' OR '.join(parts)}) for one or more of them."
+        elif len(known) <= 6:
             cure = f"Write {', '.join(known[:-1])} or {known[-1]}."
         elif text.split(".")[0].casefold() in fields.ARCHIVES:
             archive = text.split(".")[0].casefold()
@@ -652,6 +672,39 @@ def _single_quotes(tokens: list[_Token]) -> list[str]:
     return []
 
 
+def _blanks_after_values(tokens: list[_Token]) -> list[str]:
+    """au:Yann LeCun asks for an author Yann and a word LeCun."""
+    for field, value, following in zip(tokens, tokens[1:], tokens[2:], strict=False):
+        if (
+            field.kind == "field"
+            and field.text in ("author", "org", "source")
+            and value.kind == following.kind == "word"
+            and following.text[0].isupper()
+            and not following.text.isupper()
+        ):
+            name = clean(f"{value.text} {following.text}")
+            return [
+                f"Column {following.column}: {following.text} is searched for as a word of its own. "
+                f'If it belongs to the name, write {field.typed}"{name}".'
+            ]
+    return []
+
+
+def _loose_fields(tokens: list[_Token]) -> list[str]:
+    """title :agents, and upvotes 20."""
+    for word, following in pairwise(tokens):
+        if word.kind == following.kind == "word":
+            name = word.text.casefold()
+            if following.text[:1] in ":：" and (_full_name(name) or name in NUMBERS):
+                meant = f"{word.text}:{following.text[1:] or '...'}"
+            elif name in NUMBERS and following.text.isdecimal():
+                meant = f"{name}>={following.text}"
+            else:
+                continue
+            return [f"Column {word.column}: {word.text} is searched for as a word. Perhaps {meant} is meant."]
+    return []
+
+
 def _untranslated(token: _Token, text: str) -> list[str]:
     """For Chinese that stays Chinese: most papers are in English."""
     known = glossary.entry(text)
@@ -667,4 +720,10 @@ def _untranslated(token: _Token, text: str) -> list[str]:
     return [hint]
 
 
-_HINTS: tuple[Callable[[list[_Token]], list[str]], ...] = (_lower_case_operators, _commas, _single_quotes)
+_HINTS: tuple[Callable[[list[_Token]], list[str]], ...] = (
+    _lower_case_operators,
+    _commas,
+    _single_quotes,
+    _blanks_after_values,
+    _loose_fields,
+)

@@ -99,7 +99,7 @@ _PIECE = re.compile(
 _MANGLED_COMMAND = re.compile(rf"(?<!\\)(?:{'|'.join(_STYLES.split())})(?=\{{)")
 _SIMPLE = re.compile(r"[A-Za-z0-9 ,.;:()\[\]/'\"!?%&*+=<>|@#-]*")
 _SHORT_INDEX = re.compile(
-    rf"_(?:[({{]|[^\W_](?![^\W_])|\\(?:ell|(?:var)?(?:{'|'.join(_GREEK.values())}))(?![a-zA-Z]))",
+    rf"_(?:[({{]|[^\W_](?![a-z0-9])|\\(?:ell|(?:var)?(?:{'|'.join(_GREEK.values())}))(?![a-zA-Z]))",
     re.IGNORECASE,
 )
 

@@ -1,14 +1,19 @@
 import json
+import os
 import random
 from pathlib import Path
 from unittest.mock import Mock
 
 import pytest
 
+from digest.matching.explain import Reason
 from digest.matching.index import DayIndex
 from subscriptions.filters import Document, Filter, evaluate, matches, normal, parse
-from subscriptions.filters.tree import positive_atoms
+from subscriptions.filters.tree import atoms, positive_atoms
 from tests.subscriptions.filters import trees
+
+# Random filters held against the plain reading; FILTER_TREES=10000 for the long proof.
+TREES = int(os.environ.get("FILTER_TREES", 1600))
 
 
 class TestDayIndex:
@@ -18,7 +23,7 @@ class TestDayIndex:
         papers = [trees.document(rng) for _ in range(12)]
         index = DayIndex(papers)
 
-        for _ in range(250):
+        for _ in range(TREES // 8):
             wanted = Filter(trees.node(rng))
             hits = index.evaluate(wanted)
             plain = [at for at, paper in enumerate(papers) if matches(wanted, paper)]
@@ -39,6 +44,26 @@ class TestDayIndex:
                     for found in evaluate.where(atom, papers[at])
                 }
                 assert set(hits.reasons(at)) <= known, wanted.canonical
+
+    def test_names_the_words_that_the_plain_reading_names_first(self):
+        rng = random.Random(9)
+        papers = [trees.document(rng) for _ in range(12)]
+        index = DayIndex(papers)
+
+        for _ in range(400):
+            atom = next(atoms(trees.node(rng, depth=0)))
+            hits = index.evaluate(Filter(atom))
+            for at in hits:
+                first = next(evaluate.where(atom, papers[at]))
+                assert hits.reasons(at) == [Reason(" ".join(first.text.split()), first.field)], atom
+
+    def test_names_the_english_words_that_a_chinese_one_found(self):
+        paper = Document(id="1", title="Robots", abstract="They learn 后训练 by post-training.")
+        index = DayIndex([paper])
+
+        assert index.evaluate(parse("机器人")).reasons(0) == [Reason("Robots", "title")]
+        assert index.evaluate(parse("后训练")).reasons(0) == [Reason("后训练", "abstract")]
+        assert index.evaluate(parse('="机器人" OR ="后训练"')).reasons(0) == [Reason("后训练", "abstract")]
 
     def test_answers_over_no_papers(self):
         hits = DayIndex([]).evaluate(parse("agents"))

@@ -108,6 +108,13 @@ class TestFilterError:
                 '"agent"*',
                 "Column 8: * does not work after a phrase. Put it after a single word, as in agent*.",
             ),
+            (
+                "世界*",
+                "Column 3: * is not needed after Chinese characters, which are found anywhere in the text. "
+                "Remove *.",
+            ),
+            ("a **", "Column 3: ** holds no letter or digit, so it finds nothing. Remove it."),
+            ('a ="%"', 'Column 3: ="%" holds no letter or digit. Write words in it, or remove it.'),
             ("a %%", "Column 3: %% holds no letter or digit, so it finds nothing. Remove it."),
             ("a ...", "Column 3: ... holds no letter or digit, so it finds nothing. Remove it."),
             ("训", "Column 1: 训 is a single character. Write at least two, such as 训练."),
@@ -163,7 +170,24 @@ class TestFilterError:
             ("lang:english", "Column 6: english is not a language code. Write lang:en or lang:zh."),
             ("source:hugg*", "Column 8: * does not work in source: Write the whole value."),
             ("au:Y", 'Column 4: Y is an initial only. Add the surname, as in au:"Y LeCun".'),
+            ("id:...", "Column 4: ... holds no letter or digit, so it finds nothing. Remove it."),
+            (
+                "cat:cs.CL,cs.LG",
+                "Column 5: arXiv has no category cs.CL,cs.LG. Write cat:(cs.CL OR cs.LG) for one or "
+                "more of them.",
+            ),
+            (
+                "agents title:foo:b*",
+                "Column 14: foo:b* cannot be written without quotes, where * does not work. Remove *.",
+            ),
+            (
+                "agents year:2026",
+                "Column 8: filters know no dates; each mail brings the papers of its own day. Remove year: "
+                "and its value.",
+            ),
             # numbers
+            ("stars > =20", "Column 9: =20 is not a whole number. Write stars>=20."),
+            ("upvotes>=1.5", "Column 10: 1.5 is not a whole number. Write upvotes>=1."),
             (
                 "upvotes:20",
                 "Column 8: upvotes is a number and takes no colon. Write upvotes>=20, or another figure.",
@@ -187,6 +211,16 @@ class TestFilterError:
                 "as in upvotes>=20.",
             ),
             # size
+            (
+                "agents " + "ﷺ" * 60,
+                "Column 8: written out in full this filter has more than 1,000 characters. Shorten it, or "
+                "make two filters of it.",
+            ),
+            (
+                "agents " + "ﷺ" * 900,
+                "Column 8: written out in full this filter has more than 1,000 characters. Shorten it, or "
+                "make two filters of it.",
+            ),
             (
                 "a" * 1001,
                 "Column 1001: this filter has 1,001 characters; 1,000 is the limit. Shorten it, or make two "

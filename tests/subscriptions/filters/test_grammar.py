@@ -119,10 +119,56 @@ class TestParse:
                 "'reward model'",
                 ('Column 1: \' makes no phrase. Write "words" with double quotes.',),
             ),
+            (
+                "au:Yann LeCun",
+                (
+                    "Column 9: LeCun is searched for as a word of its own. If it belongs to the name, write "
+                    'au:"Yann LeCun".',
+                ),
+            ),
+            ("au:LeCun GRPO", ()),
+            ('au:"Yann LeCun" Agents', ()),
+            ("title :a", ("Column 1: title is searched for as a word. Perhaps title:a is meant.",)),
+            ("upvotes 20", ("Column 1: upvotes is searched for as a word. Perhaps upvotes>=20 is meant.",)),
+            ("stars galaxies", ()),
+            ("后训练 -au:何恺明", ()),
+            (
+                "生成",
+                (
+                    "Column 1: 生成 is too common a word to be taken in English too; it is found as it "
+                    "stands only. In English perhaps generation.",
+                ),
+            ),
+            (
+                "agents 推理模型训练",
+                (
+                    "Column 8: 推理模型训练 is not in the glossary; it is found as it stands only. In "
+                    'English perhaps "reasoning model" training.',
+                ),
+            ),
+            ("한국어", ("Column 1: 한국어 is not in the glossary; it is found as it stands only.",)),
+            ('="생성" ="生成"', ()),
         ],
     )
     def test_hints_at_what_was_perhaps_meant(self, text, hints):
         assert parse(text).hints == hints
+
+    @pytest.mark.parametrize(
+        ("text", "also"),
+        [
+            ("后训练", ("后训练, also post-training",)),
+            ("title:推理 -后训练", ("推理, also reasoning or inference", "后训练, also post-training")),
+            ('="后训练" 后训练* au:后训练', ()),
+            ("生成 agents", ()),
+            ("org:清华大学", ("清华大学, also Tsinghua University",)),
+        ],
+    )
+    def test_says_what_chinese_words_also_mean(self, text, also):
+        found = parse(text)
+
+        assert found.also == also
+        assert parse(found.canonical) == found
+        assert parse(found.canonical).also == also
 
     def test_keeps_to_its_limits(self):
         assert len(parse("a" * 1000).canonical) == 1000

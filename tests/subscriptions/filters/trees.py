@@ -26,6 +26,8 @@ VOCABULARY = (
     *("mid-training", "midtraining", "pre-training", "pretraining", "multi-agent", "multiagent"),
     *("world", "model", "models", "world-model", "LLM", "LLMs", "GPT-4", "gpt4", "chain", "of", "thought"),
     *("tau-bench", "τ-bench", "$\\tau$-bench", "$\\pi_0$", "chain-of-thought", "3D", "C++", "3-5", "35"),
+    *("post-training", "reinforcement", "learning", "reasoning", "inference", "robots"),  # English of these:
+    *("推理", "機器人", "世界模型", "生成"),
     *(
         "后训练",
         "训练",
@@ -41,9 +43,9 @@ VOCABULARY = (
 )
 NAMES = (
     *("Yann LeCun", "Y. LeCun", "LeCun, Yann", "Jean-Luc Picard", "J.-L. Picard"),
-    *("何恺明", "Kaiming He", "He Li"),
+    *("何恺明", "Kaiming He", "He Li", "Yann Le Cun", "Aäron van den Oord", "Conan O'Brien"),
 )
-ORGS = ("", "Google DeepMind; google-deepmind", "Open Model Lab", "清华大学")
+ORGS = ("", "Google DeepMind; google-deepmind", "Open Model Lab", "清华大学", "Lab; Tsinghua University")
 
 
 def document(rng: random.Random) -> Document:
@@ -96,11 +98,13 @@ def _positive_atom(rng: random.Random) -> Node:
         stem = rng.choice(("age", "agen", "train", "mid-tr", "midtr", "worldm", "tool"))
         return Word(stem, place, prefix=True)
     if kind < 0.78:
-        name = rng.choice((*NAMES, "lecun", "Picard JL", "恺明", "He"))
+        name = rng.choice((*NAMES, "lecun", "Picard JL", "恺明", "He", "vandenoord", "OBrien"))
         made = rng.choice((words(clean(name), "author"), Exact(clean(name), "author")))
         return rng.choice((made, Word("lec", "author", prefix=True)))
     if kind < 0.82:
-        return words(rng.choice(("deepmind", "google-deepmind", "model lab", "大学", "mind")), "org")
+        return words(
+            rng.choice(("deepmind", "google-deepmind", "model lab", "大学", "mind", "清华大学")), "org"
+        )
     if kind < 0.9:
         return Compare(
             rng.choice(("upvotes", "stars", "comments")),
