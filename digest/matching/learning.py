@@ -1,6 +1,7 @@
 """What a reader's opinions teach: a linear model of their own, the words in it, and the installation's scale.
 
-Pure: arrays, texts and numbers in, numbers out; no database, no settings.
+Pure: arrays, texts and numbers in, numbers out; no database, no settings. What learns imports scikit-learn
+and SciPy's optimisers where it stands: that takes two seconds, and most only use what was learnt.
 
 **The model.** The default ranker gives a paper log-odds, already with the reader's liked and disliked papers
 in its profile. A `LinearModel` corrects them by where the paper lies in the ranker's space:
@@ -33,12 +34,8 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import minimize
-from scipy.special import expit, logit
-from sklearn.feature_extraction.text import ENGLISH_STOP_WORDS
-from sklearn.metrics import log_loss, roc_auc_score
-from sklearn.model_selection import StratifiedKFold
 
+from digest.matching import terms
 from subscriptions.filters import evaluate, normal, tree
 
 Floats = NDArray[np.floating[Any]]
@@ -123,6 +120,8 @@ def folds(liked: Sequence[bool]) -> list[list[int]]:
 
 
 def _folds(liked: NDArray[np.bool_], *, seed: int) -> list[NDArray[np.int_]]:
+    from sklearn.model_selection import StratifiedKFold
+
     smaller = int(min(liked.sum(), (~liked).sum()))
     division = StratifiedKFold(min(FOLDS, smaller), shuffle=True, random_state=seed)
     return [held_out for _, held_out in division.split(np.zeros(len(liked)), liked)]
@@ -141,6 +140,8 @@ def learn(vectors: ArrayLike, liked: Sequence[bool], default: ArrayLike, *, spac
        intercept and slope to the reader's opinions: that somebody likes most of what comes is no taste;
     3. its AUC is not lower than the default's.
     """
+    from sklearn.metrics import roc_auc_score
+
     opinions = np.asarray(liked, bool)
     if not can_learn(opinions.tolist()):
         return None
@@ -211,6 +212,8 @@ def _logistic(features: Floats, labels: ArrayLike, prior: ArrayLike, precision: 
 
     scikit-learn's own pulls all weights to zero; here "no opinion" is the default's weights.
     """
+    from scipy.optimize import minimize
+
     sign = np.where(np.asarray(labels, bool), 1.0, -1.0)
     start, strength = np.asarray(prior, float), np.asarray(precision, float)
 
@@ -218,10 +221,10 @@ def _logistic(features: Floats, labels: ArrayLike, prior: ArrayLike, precision: 
         margin = sign * (features @ weights)
         away = weights - start
         value = np.logaddexp(0.0, -margin).sum() + 0.5 * (strength * away**2).sum()
-        return float(value), strength * away - features.T @ (sign * expit(-margin))
+        return float(value), strength * away - features.T @ (sign * _probability(-margin))
 
     def curvature(weights: Floats) -> Floats:
-        chance = expit(features @ weights)
+        chance = _probability(features @ weights)
         bent: Floats = (features.T * (chance * (1 - chance))) @ features + np.diag(strength)
         return bent
 
@@ -234,7 +237,18 @@ def _with_ones(scores: Floats) -> Floats:
 
 
 def _loss(liked: NDArray[np.bool_], scores: Floats) -> float:
-    return float(log_loss(liked, expit(scores), labels=[False, True]))
+    return float(np.logaddexp(0.0, np.where(liked, -scores, scores)).mean())
+
+
+def _probability(odds: Floats) -> Floats:
+    likely: Floats = 0.5 * (1 + np.tanh(0.5 * odds))  # the logistic function, which overflows nowhere
+    return likely
+
+
+def _log_odds(probabilities: ArrayLike) -> Floats:
+    given = np.clip(np.asarray(probabilities, float), _CERTAIN, 1 - _CERTAIN)
+    odds: Floats = np.log(given / (1 - given))
+    return odds
 
 
 # --- the installation's scale -----------------------------------------------------------------------------
@@ -262,8 +276,7 @@ def refit_calibration(probabilities: Sequence[float], opinions: Sequence[bool]) 
     likes = int(liked.sum())
     if len(liked) < LEAST_OPINIONS or min(likes, len(liked) - likes) < _LEAST_OF_A_KIND:
         return None
-    odds = logit(np.clip(given, _CERTAIN, 1 - _CERTAIN))
-    intercept, slope = _logistic(_with_ones(odds), liked, (0.0, 1.0), _SCALE_PRECISION)
+    intercept, slope = _logistic(_with_ones(_log_odds(given)), liked, (0.0, 1.0), _SCALE_PRECISION)
     if not SLOPES[0] <= slope <= SLOPES[1]:
         return None
     return float(intercept), float(slope)
@@ -271,8 +284,7 @@ def refit_calibration(probabilities: Sequence[float], opinions: Sequence[bool]) 
 
 def before_calibration(probability: float, intercept: float, slope: float) -> float:
     """The ranker's probability behind one that was shown under this intercept and slope."""
-    odds = float(logit(min(max(probability, _CERTAIN), 1 - _CERTAIN)))
-    return float(expit((odds - intercept) / slope))
+    return float(_probability((_log_odds(probability) - intercept) / slope))
 
 
 # --- the words --------------------------------------------------------------------------------------------
@@ -281,24 +293,25 @@ Text = tuple[str, str]  # title and abstract
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 _BETWEEN = re.compile(r"[ \u00a0]+")  # between two words of one term
-# Words of every abstract, by stem. Not `agent` or `model`: those may be what somebody likes.
+# Words of any abstract, besides terms.SILENT. Not `agent` or `model`: those may be what somebody likes.
 _SCHOLARLY = """
-    abstract achieve across additional address advance aim allow also although analyze analysis apply approach
-    article available base baseline benefit best better beyond broad can case challenge common compare
-    comparable comprehensive conduct consider consist consistent contribute contribution crucial current
-    demonstrate derive design despite develop difference different difficult directly diverse due each
-    effective effectiveness efficient enable enhance ensure et evaluate even example exist existing experiment
-    experimental explore extensive facilitate find finding first focus follow framework full fully furthermore
-    gain general given github good great high highly however https identify important improve improvement
-    include increase introduce investigate issue key lack large lead less level leverage limit limitation
-    limited low main make many method more moreover most multiple need new novel number obtain offer often
-    open outperform overall paper particular per perform performance possible potential present previous prior
-    problem process propose provide public publicly question range real recent recently remain report require
-    research result reveal second set several show significant significantly simple single small solution
-    solve specific standard state strategy strong study substantial substantially suggest support system task
-    technique term test then theory thus time toward towards traditional two type typical unified use used
-    user using validate value various via way well while whether wide widely work world yet year
-    com www http key one three four five art sota code data dataset datasets end like fig figure table section
+    abstract achieve across additional address advance aim allow also although analysis analyze another
+    apply approach art article available base baseline become becomes being benefit best better beyond broad
+    can cannot challenge com common comparable compare comprehensive conduct consider consist consistent
+    contribute contribution crucial current dataset datasets demonstrate derive despite develop difference
+    different difficult directly diverse done due each effective effectiveness efficient else enable enhance
+    ensure et evaluate even every everyone everything example exist existing experiment experimental explore
+    extensive facilitate fig find finding first five focus follow four framework full fully furthermore gain
+    general github given good great high highly however http https identify important improve improvement
+    include including increase introduce investigate key lack large lead less level leverage like limit
+    limitation limited low made main make many method more moreover most multiple need new nothing novel
+    number obtain offer often one open outperform overall paper particular per perform performance possible
+    potential present previous prior problem propose provide public publicly range rather real recent
+    recently remain report require research result reveal second section set several show significant
+    significantly simple single small solution solve something sota specific standard still strategy strong
+    study substantial substantially suggest support system table task technique term test then theory three
+    thus time together toward towards traditional two type typical unified upon use used user using validate
+    value various via way well whether while wide widely without work www year yet
 """
 _SKIPPED_STEMS = frozenset(map(normal.stem, _SCHOLARLY.split()))
 _LEAST_LETTERS = 2
@@ -451,10 +464,10 @@ def _stem(word: str) -> str:
     folded = normal.fold(word).text
     if len(folded) < _LEAST_LETTERS or not any(map(str.isalpha, folded)) or normal.is_cjk(folded[0]):
         return ""
-    if folded in ENGLISH_STOP_WORDS or folded.endswith("ly"):
+    if folded.endswith("ly"):
         return ""
     stem = " ".join(map(normal.stem, folded.split())).replace(" ", "")
-    return "" if stem in _SKIPPED_STEMS else stem
+    return stem if terms.is_telling(stem) and stem not in _SKIPPED_STEMS else ""
 
 
 def _term(text: str) -> str:

@@ -59,6 +59,7 @@ class Line:
     where: str
     mute: str  # the filter; empty where there is nothing to mute
     papers: str  # which papers that would leave out: "with “agents”"
+    is_liked: bool = False  # it is not in the paper, but a paper that the reader liked
 
 
 @dataclass(frozen=True)
@@ -154,7 +155,9 @@ def _lines(reasons: Iterable[Reason]) -> list[Line]:
     for reason in list(reasons)[:_MOST_REASONS]:
         where, papers = _SAID.get(reason.field, ("", ""))
         mute = feedback.mute_text(reason) if papers else ""
-        lines.append(Line(reason.atom_text, where, mute, papers.format(reason.atom_text)))
+        lines.append(
+            Line(reason.atom_text, where, mute, papers.format(reason.atom_text), reason.field == "liked")
+        )
     return lines
 
 
