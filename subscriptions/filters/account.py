@@ -4,7 +4,7 @@
 leaves the paper out.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from subscriptions.filters import evaluate, fields
@@ -47,6 +47,7 @@ _PLACE_IN_WORDS = {
 }
 _COUNTED = {"upvotes": "votes", "stars": "stars", "comments": "comments"}
 _NAMES_SHOWN = 5
+_WORDS_SHOWN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +74,16 @@ class Truth:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One part that keeps the paper out: an atom that does not hold, or a NOT around something that does."""
+    """One part that keeps the paper out: an atom that does not hold, or a NOT around something that does.
+
+    `words`: "“tool use” is not in its title". Of an atom that looks for something somewhere, that is `what`
+    ("“tool use”") and `where` ("in its title"); else both are empty.
+    """
 
     part: Truth
-    words: str  # "“tool use” is not in its title or abstract"
+    words: str
+    what: str = ""
+    where: str = ""
 
     @property
     def is_exclusion(self) -> bool:
@@ -93,7 +100,27 @@ def faults(truth: Truth, document: Document) -> list[Fault]:
 
     Empty where the filter holds.
     """
-    return [Fault(part, _in_words(part, document)) for part in dict.fromkeys(_at_fault(truth))]
+    return [_fault(part, document) for part in dict.fromkeys(_at_fault(truth))]
+
+
+def in_words(found: Sequence[Fault]) -> list[str]:
+    """The faults, those of one place together: "neither “agents” nor “tool use” is in its title"."""
+    said: dict[str, list[Fault]] = {}
+    for fault in found:
+        said.setdefault(fault.where or fault.words, []).append(fault)
+    return [_together(of_one_place) for of_one_place in said.values()]
+
+
+def distance(truth: Truth) -> int:
+    """How many atoms or NOTs would have to be otherwise, at least, for the filter to find the paper."""
+    if truth.holds:
+        return 0
+    match truth.node:
+        case And():
+            return sum(distance(part) for part in truth.parts)
+        case Or():
+            return min(distance(part) for part in truth.parts)
+    return 1
 
 
 def _truth(node: Node, document: Document) -> Truth:
@@ -133,14 +160,26 @@ def holding(truth: Truth) -> Iterator[Truth]:
 # --- in words -----------------------------------------------------------------------------------------------
 
 
-def _in_words(part: Truth, document: Document) -> str:
-    if isinstance(part.node, Not):
-        there = next(holding(part.parts[0]), None)
-        if there is None:  # a NOT around a NOT in a group
-            return f"{part.text} leaves it out"
-        return f"{part.text} leaves it out: {_said(there.found[0])}"
-    assert not isinstance(part.node, And | Or)
-    return _missing(part.node, document)
+def _fault(part: Truth, document: Document) -> Fault:
+    if not isinstance(part.node, Not):
+        assert not isinstance(part.node, And | Or)
+        return _missing(part, part.node, document)
+    there = next(holding(part.parts[0]), None)
+    if there is None:  # nothing but NOTs in its brackets
+        return Fault(part, f"{part.text} leaves it out")
+    return Fault(part, f"{part.text} leaves it out: {_said(there.found[0])}")
+
+
+def _together(of_one_place: Sequence[Fault]) -> str:
+    first, *others = of_one_place
+    if not others:
+        return first.words
+    if len(of_one_place) == 2:
+        return f"neither {first.what} nor {others[0].what} is {first.where}"
+    more = len(of_one_place) - _WORDS_SHOWN
+    named = [fault.what for fault in of_one_place[:_WORDS_SHOWN]]
+    last = f"{more} more" if more > 0 else named.pop()
+    return f"none of {', '.join(named)} and {last} is {first.where}"
 
 
 def _said(found: Found) -> str:
@@ -150,49 +189,50 @@ def _said(found: Found) -> str:
     return f"“{' '.join(found.text.split())}” is {_PLACE_IN_WORDS[found.field]}"
 
 
-def _missing(atom: Atom, document: Document) -> str:
+def _missing(part: Truth, atom: Atom, document: Document) -> Fault:
     match atom:
         case Compare(name, sign, number):
-            known = getattr(document, name)
-            counted = _COUNTED[name]
+            known, counted = getattr(document, name), _COUNTED[name]
             if known is None:
-                return f"how many {counted} it has is not known, so it cannot have {sign} {number}"
-            return f"it has {known} {counted}, not {sign} {number}"
-        case Value():
-            return _other_value(atom, document)
-    text = f"{atom.text}*" if isinstance(atom, Word) and atom.prefix else atom.text
-    if atom.field == "author":
-        return f"“{text}” is not among its authors" + _known(document.authors, "their names are")
-    if atom.field == "org":
-        names = evaluate.names_of(document.org)
-        return f"“{text}” is not among its organisations" + _known(names, "their names are")
-    form = "exactly " if isinstance(atom, Exact) else ""
-    return f"“{text}” is not {form}in its {_PLACES_IN_WORDS[atom.field]}"
+                return Fault(part, f"how many {counted} it has is not known, so it cannot be {sign} {number}")
+            return Fault(part, f"it has {known} {counted}, not {sign} {number}")
+        case Value("kind", value):
+            return Fault(part, f"it is a {document.kind}, not {value}")
+        case Value("lang", value):
+            return Fault(part, f"its language is {document.lang}, not {value}")
+        case Value("has", value):
+            return Fault(part, f"no {value} of it is known")
+        case Value("id", value):
+            return Fault(part, f"its identifier is {fields.identifier(document.id)}, not {value}")
+        case Value(_, value):
+            what = value
+        case Word(text, prefix=True):
+            what = f"“{text}*”"
+        case _:
+            what = f"“{atom.text}”"
+    where = _place_in_words(atom, document)
+    return Fault(part, f"{what} is not {where}", what, where)
 
 
-def _other_value(atom: Value, document: Document) -> str:
-    value = atom.value
+def _place_in_words(atom: Atom, document: Document) -> str:
+    assert not isinstance(atom, Compare)
     match atom.field:
+        case "author":
+            return "among its authors" + _known(document.authors, "their names are")
+        case "org":
+            return "among its organisations" + _known(evaluate.names_of(document.org), "their names are")
         case "cat":
-            return f"{value} is not among its categories" + _known(document.categories, "they are")
+            return "among its categories" + _known(document.categories, "they are")
         case "primary":
-            primary = [document.primary] if document.primary else []
-            return f"{value} is not its primary category" + _known(primary, "it is")
+            return "its primary category" + _known([document.primary] if document.primary else [], "it is")
         case "source":
-            return f"{value} is not among its sources" + _known(sorted(document.sources), "they are")
-        case "kind":
-            return f"it is a {document.kind}, not {value}"
-        case "lang":
-            return f"its language is {document.lang}, not {value}"
-        case "has":
-            return f"no {value} of it is known"
-        case "id":
-            return f"its identifier is {fields.identifier(document.id)}, not {value}"
-    return f"{atom.field}:{value} does not hold"
+            return "among its sources" + _known(sorted(document.sources), "they are")
+    exactly = "exactly " if isinstance(atom, Exact) else ""
+    return f"{exactly}in its {_PLACES_IN_WORDS[atom.field]}"
 
 
-def _known(names: "list[str] | tuple[str, ...]", verb: str) -> str:
-    """ "; they are cs.AI, cs.LG" or ", which are not known"."""
+def _known(names: Sequence[str], verb: str) -> str:
+    """ " (they are cs.AI, cs.LG and 3 more)"."""
     if not names:
         return " (none is known)"
     more = len(names) - _NAMES_SHOWN

@@ -6,7 +6,6 @@ from digest.editions.why.case import UNDER_WAY, Case, Receipt, State
 from digest.editions.why.reader import fate
 from digest.editions.why.told import Stage, TopicAccount
 
-_TOPICS_NAMED = 3
 _NOT_GOT = "You did not get it because"
 
 
@@ -33,7 +32,7 @@ def answer(
     nearest = _nearest(topics)
     kept_out = nearest.failed
     if kept_out is not None and kept_out.name == "filter":
-        return f"{_NOT_GOT} {_not_found(topics)}.", kept_out.cure
+        return f"{_NOT_GOT} {_not_found(nearest, kept_out, topics)}.", kept_out.cure
     if kept_out is not None and kept_out.name == "topic":
         return f"{_NOT_GOT} {kept_out.words}, though {nearest.name} finds it.", kept_out.cure
     if kept_out is not None and kept_out.name == "relevance":
@@ -52,9 +51,10 @@ def answer(
 def _nearest(topics: list[TopicAccount]) -> TopicAccount:
     """The topic under which the paper came furthest, of equals the first."""
 
-    def rank(one: TopicAccount) -> tuple[bool, int]:
+    def rank(one: TopicAccount) -> tuple[bool, int, int]:
         # A topic that passed it on to one before has nothing to say where that one's limit kept it out.
-        return one.failed is not None and one.failed.name == "limit", one.came
+        is_limit = one.failed is not None and one.failed.name == "limit"
+        return is_limit, one.came, -one.stage("filter").facts.get("distance", 0)
 
     return max(topics, key=rank)
 
@@ -85,9 +85,11 @@ def _under(case: Case) -> str:
     return f", under {names[0]}" if names else ""
 
 
-def _not_found(topics: list[TopicAccount]) -> str:
-    kept_out = [stage for one in topics if (stage := one.failed)]
-    if len(kept_out) == 1:
-        return kept_out[0].words
-    said = words.some([stage.words for stage in kept_out], at_most=_TOPICS_NAMED)
-    return f"none of your {prose.number(len(kept_out))} topics finds it. {said}"
+def _not_found(nearest: TopicAccount, kept_out: Stage, topics: list[TopicAccount]) -> str:
+    if len(topics) == 1:
+        return kept_out.words
+    which = f"none of your {prose.number(len(topics))} topics finds it"
+    missing = kept_out.facts.get("faults")
+    if not missing:
+        return f"{which}: {kept_out.words}"
+    return f"{which}; the nearest is {nearest.name}, and {words.some(missing)}"

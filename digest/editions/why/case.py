@@ -11,6 +11,7 @@ from django.db.models import Q
 
 from digest.editions import compose, digests, prose
 from digest.editions.why import words
+from digest.matching import recent
 from digest.matching.documents import document
 from digest.models import Digest, Edition, EditionPaper, Paper, Received, Sighting
 from subscriptions.filters import Document
@@ -166,6 +167,14 @@ class Case:
             if topic_id not in known
         ]
         return been + since
+
+    @cached_property
+    def finders(self) -> list[str]:
+        """The topics of the catalogue that find the paper, those that the reader follows left out."""
+        followed = [one.topic.pk for one in self.followed]
+        others = Topic.objects.catalogue().exclude(pk__in=followed)
+        found = recent.matching_topics(self.paper, others, self.document.sources)
+        return [topic.name for topic, _reasons in found]
 
     def holds(self, section: Mapping[str, Any] | None) -> bool:
         """Whether the paper stands in this section of the reader's digest."""

@@ -44,10 +44,19 @@ def cure(name: str, filter: Filter, truth: Truth, document: Document, keywords: 
     if without := _without(filter, truth, document):
         ways.append(f"take {' and '.join(without)} out of the filter of {name}")
     if not without or not all(text.startswith("NOT ") for text in without):
-        term = next(_terms(filter, document, keywords), None)
-        if term is not None:
-            ways.append(f"add OR {term} to {'it' if ways else f'the filter of {name}'}")
+        fitting = (text for text in _terms(document, keywords) if _joins(filter, text, document))
+        if text := next(fitting, ""):
+            ways.append(f"add OR {text} to {'it' if ways else f'the filter of {name}'}")
     return ", or ".join(ways) or f"widen the filter of {name}"
+
+
+def term(document: Document, keywords: Iterable[str] = ()) -> str:
+    """A word or phrase of the paper's as a filter of its own; empty where it has none that can be one."""
+    return next(_terms(document, keywords), "")
+
+
+def _joins(filter: Filter, text: str, document: Document) -> bool:
+    return _finds(any_of([filter.tree, parse(text).tree]), document)
 
 
 def _without(filter: Filter, truth: Truth, document: Document) -> list[str]:
@@ -64,8 +73,8 @@ def _without(filter: Filter, truth: Truth, document: Document) -> list[str]:
     ]
 
 
-def _terms(filter: Filter, document: Document, keywords: Iterable[str]) -> Iterator[str]:
-    """Words of the paper as an atom of the language: its keywords, the name in its title, a phrase of it."""
+def _terms(document: Document, keywords: Iterable[str]) -> Iterator[str]:
+    """Words of the paper as atoms of the language: its keywords, the name in its title, phrases of it."""
     candidates = [*keywords]
     if named := _NAME.match(document.title):
         candidates.append(named[1])
@@ -75,7 +84,7 @@ def _terms(filter: Filter, document: Document, keywords: Iterable[str]) -> Itera
             atom = parse(f'"{text}"')
         except FilterError:
             continue
-        if matches(atom, document) and _finds(any_of([filter.tree, atom.tree]), document):
+        if matches(atom, document):
             yield atom.canonical
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import Any
 
+from digest.editions import prose
 from digest.editions.why import repairs, words
 from digest.editions.why.case import Case, Followed
 from digest.editions.why.told import Stage, TopicAccount, failed, not_applicable, passed
@@ -11,10 +12,11 @@ from digest.matching.rank import Ranker
 from digest.models import EditionMatch, EditionRelevance, Paper
 from subscriptions import interests
 from subscriptions.filters import FilterError, parse
-from subscriptions.filters.account import Truth, account, faults, holding
+from subscriptions.filters.account import Truth, account, distance, faults, holding, in_words
 from subscriptions.models import FilterRevision
 
 _TITLES_NAMED = 3
+_TOPICS_NAMED = 2
 
 
 def accounts(case: Case) -> Iterator[TopicAccount]:
@@ -65,10 +67,23 @@ def _filter(case: Case, one: Followed, canonical: str, match: EditionMatch | Non
         return passed("filter", f"{name} found it then, and would not by what is known of it now", facts)
     if truth.holds:
         return failed("filter", f"{name} did not find it then, and would by what is known of it now", facts)
-    missing = [fault.words for fault in faults(truth, case.document)]
-    facts["faults"] = missing
-    cure = repairs.cure(name, filter, truth, case.document, case.paper.keywords)
+    missing = in_words(faults(truth, case.document))
+    facts |= {"faults": missing, "distance": distance(truth)}
+    if one.topic.owner_id is None:
+        cure = _otherwise(case, name)
+    else:
+        cure = repairs.cure(name, filter, truth, case.document, case.paper.keywords)
     return failed("filter", f"{name} does not find it: {words.some(missing)}", facts, cure=cure)
+
+
+def _otherwise(case: Case, name: str) -> str:
+    """How to get what a topic of the catalogue does not find, whose filter is not the reader's to change."""
+    ways = []
+    if finders := case.finders:
+        ways.append(f"follow {prose.listing(finders[:_TOPICS_NAMED], is_choice=True)}")
+    if term := repairs.term(case.document, case.paper.keywords):
+        ways.append(f"make a topic of your own with the filter {term}")
+    return ", or ".join(ways) or f"make a topic of your own beside {name}"
 
 
 def _topic(case: Case, one: Followed) -> Stage:

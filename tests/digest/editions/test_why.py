@@ -44,10 +44,11 @@ NEXT_MORNING = MORNING_AFTER + timedelta(days=1)
 
 
 def reader(*filters: str, **values: object) -> Subscriber:
-    """Each topic is called as its filter, with a capital."""
+    """Has topics of their own, each called as its filter, with a capital."""
     subscriber = SubscriberFactory(**values)
     for position, text in enumerate(filters):
-        own = TopicFactory(name=text.capitalize(), filter=topics.filter_revision(text, now=NOON))
+        revision = topics.filter_revision(text, now=NOON)
+        own = TopicFactory(name=text.capitalize(), filter=revision, owner=subscriber, slug=None)
         SubscribedTopicFactory(subscriber=subscriber, topic=own, position=position)
     return subscriber
 
@@ -408,13 +409,10 @@ class TestFilter:
 
         filter = account.topics[0].stage("filter")
         assert filter.has_failed
-        assert filter.facts["faults"] == [
-            "“agent” is not in its title or abstract",
-            "“tool use” is not in its title or abstract",
-        ]
+        assert filter.facts["faults"] == ["neither “agent” nor “tool use” is in its title or abstract"]
         assert account.sentence == (
-            'You did not get it because Agent "tool use" does not find it: “agent” is not in its title or '
-            "abstract; “tool use” is not in its title or abstract."
+            'You did not get it because Agent "tool use" does not find it: neither “agent” nor “tool use” is '
+            "in its title or abstract."
         )
         assert account.cure == 'add OR EnvBench to the filter of Agent "tool use"'
 
@@ -442,16 +440,30 @@ class TestFilter:
         assert "cs.CL is not among its categories (they are cs.RO)" in account.sentence
         assert account.cure == ("take cat:cs.CL out of the filter of Agent cat:cs.cl, or add OR Agents to it")
 
-    def test_says_of_every_topic_why_it_does_not_find_it(self) -> None:
-        found = paper("On planes")
-        subscriber = reader("agent", "robot")
+    def test_of_several_the_nearest_is_named(self) -> None:
+        found = paper("Planning: a survey")
+        subscriber = reader("agent robot", "planning -survey", "ship car")
         composed()
 
-        assert told(subscriber, found).sentence == (
-            "You did not get it because none of your 2 topics finds it. Agent does not find it: “agent” "
-            "is not "
-            "in its title or abstract; Robot does not find it: “robot” is not in its title or abstract."
+        account = told(subscriber, found)
+
+        assert account.sentence == (
+            "You did not get it because none of your 3 topics finds it; the nearest is Planning -survey, and "
+            "NOT survey leaves it out: “survey” is in its title."
         )
+        assert account.cure == "take NOT survey out of the filter of Planning -survey"
+
+    def test_of_the_catalogue_is_not_the_reader_s_to_change(self) -> None:
+        found = paper("Marsupia: on quokkas")
+        subscriber = reader()
+        TopicFactory(name="Quokkas", filter=topics.filter_revision("quokka", now=NOON))
+        other = TopicFactory(name="Wombats", filter=topics.filter_revision("wombat", now=NOON))
+        SubscribedTopicFactory(subscriber=subscriber, topic=other)
+        composed()
+
+        account = told(subscriber, found)
+
+        assert account.cure == "follow Quokkas, or make a topic of your own with the filter Marsupia"
 
     def test_counts_the_votes_as_they_were(self) -> None:
         found = paper("On agents", votes=12)
@@ -890,7 +902,8 @@ def test_what_is_told_is_what_the_mails_hold_and_nobody_is_left_without_a_reason
             if not account.got:
                 failed = [stage for topic in account.topics if (stage := topic.failed)]
                 assert failed, account.sentence
-                assert any(stage.words in account.sentence for stage in failed)
+                reasons = [one for stage in failed for one in stage.facts.get("faults", [stage.words])]
+                assert any(reason in account.sentence for reason in reasons), account.sentence
                 assert account.cure
 
 

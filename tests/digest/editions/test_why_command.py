@@ -25,7 +25,8 @@ def kept_out() -> str:
     """The id of a paper that a NOT keeps from ada@example.org."""
     paper = listed_paper(title="Agents: a survey", abstract="")
     ada = SubscriberFactory(email="ada@example.org")
-    topic = TopicFactory(name="Agents", filter=topics.filter_revision("agent -survey", now=NOON))
+    revision = topics.filter_revision("agent -survey", now=NOON)
+    topic = TopicFactory(name="Agents", filter=revision, owner=ada, slug=None)
     SubscribedTopicFactory(subscriber=ada, topic=topic)
     edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
     assert edition is not None

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.django_db
 def reader() -> Subscriber:
     listed_paper(title="Agents: <b>a survey</b>", abstract="")
     subscriber = SubscriberFactory()
-    topic = TopicFactory(name="Agents", filter=topics.filter_revision("agent -survey", now=NOON))
+    revision = topics.filter_revision("agent -survey", now=NOON)
+    topic = TopicFactory(name="Agents", filter=revision, owner=subscriber, slug=None)
     SubscribedTopicFactory(subscriber=subscriber, topic=topic)
     edition = schedule.open_edition("daily", DAY, now=MORNING_AFTER)
     assert edition is not None

@@ -5,7 +5,7 @@ import random
 import pytest
 
 from subscriptions.filters import Document, Filter, matches, parse
-from subscriptions.filters.account import account, faults, holding
+from subscriptions.filters.account import account, distance, faults, holding, in_words
 from tests.subscriptions.filters import trees
 
 PAPER = Document(
@@ -75,7 +75,7 @@ class TestFaults:
             ("kind:post", "it is a paper, not post"),
             ("has:code", "no code of it is known"),
             ("upvotes>=20", "it has 12 votes, not >= 20"),
-            ("stars>=20", "how many stars it has is not known, so it cannot have >= 20"),
+            ("stars>=20", "how many stars it has is not known, so it cannot be >= 20"),
             ("all:robot", "“robot” is not in its title, abstract, authors, categories or organisations"),
             ("agents -survey", "NOT survey leaves it out: “survey” is in its title"),
             ("agents -upvotes<20", "NOT upvotes<20 leaves it out: it has 12 votes"),
@@ -97,6 +97,29 @@ class TestFaults:
 
         assert said("cat:cs.CL", bare) == ["cs.CL is not among its categories (none is known)"]
 
+    def test_of_one_place_are_said_together(self) -> None:
+        text = "(robot OR planes) title:(ships OR cars OR trains OR mills OR bells) upvotes>=20 -survey"
+
+        assert in_words(faults(account(parse(text), PAPER), PAPER)) == [
+            "neither “robot” nor “planes” is in its title or abstract",
+            "none of “ships”, “cars”, “trains”, “mills” and 1 more is in its title",
+            "it has 12 votes, not >= 20",
+            "NOT survey leaves it out: “survey” is in its title",
+        ]
+
+    @pytest.mark.parametrize(
+        ("text", "changes"),
+        [
+            ("agents", 0),
+            ("robot", 1),
+            ("agents -survey", 1),
+            ("robot planes", 2),
+            ("(robot planes) OR ships", 1),
+        ],
+    )
+    def test_are_as_many_as_must_be_otherwise_at_least(self, text: str, changes: int) -> None:
+        assert distance(account(parse(text), PAPER)) == changes
+
     def test_stand_by_what_the_language_finds(self) -> None:
         rng = random.Random(4)
         for _ in range(400):
@@ -106,3 +129,4 @@ class TestFaults:
 
             assert truth.holds == matches(filter, paper), filter
             assert bool(faults(truth, paper)) != truth.holds, filter
+            assert (distance(truth) == 0) == truth.holds, filter
