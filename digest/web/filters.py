@@ -20,6 +20,7 @@ EXAMPLES = (
     ("has:code upvotes>=20", "With code, and at least 20 votes. Also stars and comments."),
     ("cat:cs.CL", "An arXiv category, cross-lists counted."),
     ("midtraining", "Also mid-training and “mid training”."),
+    ("后训练", "Chinese words also mean their English: post-training."),
 )
 
 

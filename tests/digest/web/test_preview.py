@@ -52,6 +52,13 @@ class TestPane:
         assert 'value="agents" checked' in page
         assert 'href="/?topic=agents&amp;filter=agents+-survey"' in page
 
+    def test_finds_and_names_the_english_of_chinese_words(self, client):
+        listed_paper(title="Post-training of agents")
+
+        page = client.get("/preview/", {"filter": "后训练"}).content.decode()
+
+        assert "Reads as <code>后训练</code>. 后训练, also post-training. It finds 1 in" in page
+
     def test_counts_a_paper_once_that_two_topics_find_or_two_days_list(self, client):
         paper = PaperFactory(title="Agents and memory")
         SightingFactory(paper=paper, listing_day=DAY)

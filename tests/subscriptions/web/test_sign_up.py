@@ -196,6 +196,12 @@ class TestEcho:
         assert "Reads as <code>harness AND NOT survey</code>" in html
         assert "<html" not in html
 
+    def test_says_what_chinese_words_also_mean(self, client):
+        html = client.get("/subscribe/filter/", {"filter": "后训练"}).content.decode()
+
+        assert "Reads as <code>后训练</code>" in html
+        assert "后训练, also post-training" in html
+
     def test_says_where_it_is_wrong(self, client):
         html = client.get("/subscribe/filter/", {"filter": "agent <b>("}).content.decode()
 
