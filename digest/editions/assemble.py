@@ -486,7 +486,11 @@ class _Look:
         if item.why:
             yield from (in_text(f"{_('Why')}{colon}"), self._reasons(item.why)[1], in_text("\n"))
         if item.why and self.takes_relevance:
-            yield from (in_text(f"{_('Change')}{colon}"), rules_url, in_text(f"{item.paper_id}/\n"))
+            yield from (
+                in_text(f"{_('More or less like this')}{colon}"),
+                rules_url,
+                in_text(f"{item.paper_id}/\n"),
+            )
 
     def _text_filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._text[name].filled({slot: in_text(value) for slot, value in values})

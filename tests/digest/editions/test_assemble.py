@@ -176,7 +176,7 @@ class TestContent:
         places = [plain.index(f"\n{title}\n") for title in headings]
         assert places == sorted(places)
         reasons = [
-            " ".join(why.removeprefix("Why").removesuffix("Change").split())
+            " ".join(why.removeprefix("Why").removesuffix("More or less like this").split())
             for why in texts(html(content), '//p[starts-with(., "Why")]')
         ]
         in_text = [line.removeprefix("Why: ") for line in plain.split("\n") if line.startswith("Why: ")]
@@ -273,7 +273,7 @@ class TestContent:
         subscriber = reader("agent")
         edition = edition_of()
         digest = digest_of(edition, subscriber)
-        Topic.objects.all().delete()
+        subscriber.topics.all().delete()
 
         content = assemble.Assembler(edition).letter(recipient_of(edition, subscriber), digest).content
 

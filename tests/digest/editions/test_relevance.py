@@ -222,7 +222,7 @@ class TestReasons:
         page = assemble.Assembler(shown.edition).page(shown.digest())
 
         assert texts(page, '//p/span[@class="chip"]')[:2] == ["agents in title", "about memory"]
-        assert not re.search("about:blank|/preferences/|>Change<", page)
+        assert not re.search("about:blank|/preferences/|>More or less like this<", page)
         assert "90\u00a0%" in page
 
     def test_name_who_is_at_the_top_of_their_field_this_week(self):
