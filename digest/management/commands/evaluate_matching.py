@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from digest.management import arguments
 from digest.matching import evaluation
 from digest.matching.evaluation import MODES, BadDataError, Labelled, Quality, WordsOnly
 from digest.matching.rank import Ranker
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         )
         parser.add_argument("--kind", default="list,seed", help="Kinds of topics; empty: all (list,seed).")
         parser.add_argument("--draws", type=int, default=3, metavar="N", help="Sets of liked papers (3).")
+        arguments.add_encoder(parser)
         parser.add_argument("--json", action="store_true", help="Print one JSON object as the last line.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -44,7 +46,7 @@ class Command(BaseCommand):
         except BadDataError as error:
             raise CommandError(str(error)) from error
         console = Console(stderr=True)
-        ours = Ranker().fit(data.papers)
+        ours = Ranker(encoder=arguments.encoder(options["encoder"])).fit(data.papers)
         words = WordsOnly(ours)
         found: dict[str, tuple[Quality, Quality]] = {}
         for mode in track(modes, "Asking", console=console, disable=not console.is_terminal):

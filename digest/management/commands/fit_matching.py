@@ -6,6 +6,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.table import Table
 
+from digest.management import arguments
 from digest.matching import fitting
 from digest.matching.evaluation import BadDataError, Labelled
 from digest.matching.rank import Ranker
@@ -21,6 +22,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("folder", type=Path, metavar="DIR", help="As for evaluate_matching.")
+        arguments.add_encoder(parser)
         parser.add_argument("--out", type=Path, metavar="FILE", help="Where to write the constants.")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,7 +30,9 @@ class Command(BaseCommand):
             data = Labelled.read(options["folder"])
         except BadDataError as error:
             raise CommandError(str(error)) from error
-        by_kind = fitting.samples(data, Ranker().fit(data.papers))
+        by_kind = fitting.samples(
+            data, Ranker(encoder=arguments.encoder(options["encoder"])).fit(data.papers)
+        )
         table = Table(title="Each kind of profile, with constants from other topics")
         table.add_column("Kind")
         for name in ("P@10", "lowest", "MAP", "ECE", "P ≥ 70 %"):

@@ -6,6 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 from django.core.cache import cache
+from django.core.management import CommandError, call_command
 
 from digest.matching import encoders
 from digest.matching.encoders import DIMENSIONS, NoEncoder, Remembering, available, paper_text
@@ -253,3 +254,10 @@ def test_the_multilingual_model_reads_chinese():
     (asked,) = encoder.encode(["基于人类反馈的强化学习"], is_query=True)
 
     assert asked @ near > asked @ far
+
+
+@pytest.mark.parametrize("command", ["fit_matching", "evaluate_matching"])
+@pytest.mark.shared_data
+def test_commands_that_need_a_model_say_how_to_have_it(not_installed, command, shared_data_dir):
+    with pytest.raises(CommandError, match="make semantic"):
+        call_command(command, shared_data_dir / "matching", encoder="minilm")
