@@ -10,16 +10,27 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.db.models.functions import Coalesce
 
-from digest.editions import cards, digests, schedule
+from digest.editions import cards, digests, feedback, reader_models, relevance, schedule
 from digest.matching.documents import document
 from digest.matching.index import DayIndex
-from digest.models import Digest, Edition, EditionMatch, EditionPaper, Merge, Paper, Sighting
+from digest.matching.learning import LinearModel
+from digest.models import (
+    Digest,
+    Edition,
+    EditionMatch,
+    EditionPaper,
+    EditionRelevance,
+    Merge,
+    Paper,
+    Sighting,
+)
 from subscriptions.filters import Document, FilterError, parse
 from subscriptions.mail import ledger, outbox
 from subscriptions.models import (
@@ -30,6 +41,7 @@ from subscriptions.models import (
     SubscribedTopic,
     Subscriber,
     Suppression,
+    Topic,
 )
 from subscriptions.models.delivery import SUBSCRIBER_BITS, delivery_id
 
@@ -102,7 +114,7 @@ def _without_row(edition: Edition, *, now: datetime, at_once: bool) -> QuerySet[
 # --- what an edition offers -----------------------------------------------------------------------
 
 
-@dataclass(slots=True)
+@dataclass
 class Material:
     """An edition's frozen papers, and the hits of each filter as they become known."""
 
@@ -115,7 +127,14 @@ class Material:
     hits: Hits = field(default_factory=dict)
     seconds: float = 0.0
     _names: dict[int, list[int]] = field(default_factory=dict)  # what was merged into each original
-    _index: DayIndex | None = None
+
+    @cached_property
+    def relevance(self) -> relevance.Relevance:
+        return relevance.Relevance(self.edition, self.paper_ids, lambda: self.index)
+
+    @cached_property
+    def index(self) -> DayIndex:
+        return DayIndex(documents_of(self.paper_ids))
 
     @classmethod
     def of(cls, edition: Edition) -> "Material":
@@ -206,6 +225,16 @@ class Material:
             self.hits.update(self._known({match.filter_id for match in matches}))
         self.seconds += time.monotonic() - started
 
+    def found(self, filter_id: int) -> list[int]:
+        """The papers that a filter finds, by trending."""
+        return [paper_id for paper_id, _reasons in self.hits.get(filter_id, ())]
+
+    def score(self, topics: Iterable[Topic]) -> None:
+        """Make sure that the relevance of what these topics' filters found is known; once for the edition."""
+        started = time.monotonic()
+        self.relevance.bring(topics, self.found)
+        self.seconds += time.monotonic() - started
+
     def _known(self, filter_ids: Collection[int]) -> Hits:
         rows = self.edition.matches.filter(filter__in=filter_ids).values_list("filter_id", "hits")
         return dict(rows)
@@ -216,9 +245,7 @@ class Material:
         except FilterError as error:
             log.error("Filter %s cannot be read any more: %s", revision.pk, error)
             return [], str(error)
-        if self._index is None:
-            self._index = DayIndex(documents_of(self.paper_ids))
-        found = self._index.evaluate(tree)
+        found = self.index.evaluate(tree)
         return [
             [self.paper_ids[at], [[r.field, r.atom_text] for r in found.reasons(at)[:REASONS]]]
             for at in found
@@ -250,7 +277,10 @@ def _compose_range(
     edition = material.edition
     ids = [reader.pk for reader in readers]
     topics = topics_of(ids)
-    material.evaluate({topic.topic.filter_id for of_one in topics.values() for topic in of_one})
+    taught = Taught.by(ids)
+    followed = [row.topic for of_one in topics.values() for row in of_one]
+    material.evaluate({topic.filter_id for topic in followed} | taught.muted_filters)
+    material.score(followed)
     suppressed = set(
         Suppression.objects.in_force(now)
         .filter(address__in=[reader.address for reader in readers])
@@ -282,6 +312,7 @@ def _compose_range(
                     topics.get(reader.pk, ()),
                     received=material.as_original(received[reader.pk]),
                     earlier=earlier,
+                    taught=taught,
                 )
                 if not digests.papers_of(digest):
                     reason = "no_match"
@@ -339,6 +370,47 @@ def _newcomers(readers: Sequence[Subscriber], *, now: datetime) -> set[int]:
     return set(confirmed) - set(known)
 
 
+@dataclass
+class Taught:
+    """What some readers said of papers, and what they never want; a few queries for all of them."""
+
+    said: Mapping[int, Mapping[int | None, feedback.Examples]] = field(default_factory=dict)
+    models: Mapping[int, Mapping[int | None, LinearModel]] = field(default_factory=dict)
+    mutes: Mapping[int, Sequence[int]] = field(default_factory=dict)  # ids of filters
+
+    @classmethod
+    def by(cls, subscriber_ids: Sequence[int]) -> "Taught":
+        said = feedback.examples(subscriber_ids)
+        models = reader_models.models(list(said)) if said else {}
+        return cls(said, models, feedback.mutes(subscriber_ids))
+
+    @property
+    def muted_filters(self) -> set[int]:
+        return {filter_id for of_one in self.mutes.values() for filter_id in of_one}
+
+    def mutes_of(self, reader: Subscriber) -> Sequence[int]:
+        return self.mutes.get(reader.pk, ())
+
+    def has_said(self, reader: Subscriber) -> bool:
+        return reader.pk in self.said
+
+    def scores(self, material: Material, reader: Subscriber, topic: Topic) -> relevance.Scores:
+        """The relevance of a topic's papers to this reader; what was said of no topic counts for each."""
+        said = self.said[reader.pk]
+        sides = [said[key] for key in (topic.pk, None) if key in said]
+        models = self.models.get(reader.pk, {})
+        model = models.get(topic.pk, models.get(None))
+        if not sides and model is None:
+            return {}
+        return material.relevance.personal(
+            topic,
+            material.found(topic.filter_id),
+            liked=[paper for liked, _ in sides for paper in liked],
+            disliked=[paper for _, disliked in sides for paper in disliked],
+            model=model,
+        )
+
+
 def gather(
     material: Material,
     reader: Subscriber,
@@ -346,23 +418,35 @@ def gather(
     *,
     received: Collection[int],
     earlier: "Undelivered | None" = None,
+    taught: "Taught | None" = None,
 ) -> Digest:
     """One reader's share of an edition, not yet stored: sections by topic, each paper once, capped.
 
     `received` holds papers under their original's id, and the marks of revisions. A revision is for readers
     who asked for updates, whether they had an earlier version or not.
 
-    A paper stands under the first topic that finds it and names the others. Where there are more than the
-    reader wants, the topics take turns, so that a busy one does not crowd out the rest.
+    A paper stands under the first topic that finds it and names the others. The most relevant come first, by
+    bands; in a band, those that are talked about. Where there are more than the reader wants, the topics take
+    turns, so that a busy one does not crowd out the rest.
     """
+    taught = taught or Taught()
+    never = {
+        material.original(pk) for filter_id in taught.mutes_of(reader) for pk in material.found(filter_id)
+    }
+    personal: dict[int, relevance.Scores] = {}
     wanted: list[tuple[SubscribedTopic, list[int]]] = []
     news: dict[int, int] = {}  # listed papers that this reader had before the version that is announced now
     first_place: dict[int, tuple[int, int]] = {}  # original → number of the topic, id under which it came
     also: dict[int, list[int]] = defaultdict(list)
     for number, topic in enumerate(topics):
         own: list[int] = []
-        for paper_id, _ in material.hits.get(topic.topic.filter_id, ()):
+        scores = material.relevance.of(topic.topic_id)
+        if taught.has_said(reader) and (mine := taught.scores(material, reader, topic.topic)):
+            personal[topic.topic_id] = scores = mine
+        for paper_id in _best_first(material.found(topic.topic.filter_id), scores, topic.min_relevance):
             original = material.original(paper_id)
+            if original in never:
+                continue
             version = material.revisions.get(paper_id)
             if version is None and original in received and paper_id in material.listed_revisions:
                 version = news[paper_id] = material.listed_revisions[paper_id]
@@ -392,10 +476,9 @@ def gather(
         }
         if more := {str(pk): also[pk] for pk in papers if also.get(pk)}:
             section["also"] = more
-        if why := {
-            str(pk): before[topic.topic_id][pk] for pk in papers if pk in before.get(topic.topic_id, ())
-        }:
-            section["why"] = why
+        section |= _of_their_own(
+            papers, personal.get(topic.topic_id, {}), joined=before.get(topic.topic_id, {})
+        )
         updated = {str(pk): revisions[pk] for pk in papers if _is_revision(pk, material, revisions)}
         updated |= {str(pk): news[pk] for pk in papers if pk in news}
         if updated:
@@ -421,6 +504,31 @@ def gather(
         sections=sections,
         top=top,
         held=sum(len(own) for _, own in wanted) - shown,
+    )
+
+
+def _of_their_own(
+    papers: Iterable[int], personal: relevance.Scores, *, joined: relevance.Scores
+) -> dict[str, Any]:
+    """What a section says itself, since the edition's rows do not: of papers that the reader's examples
+    change, and of those that joined from an earlier digest."""
+    own = {pk: joined.get(pk) or personal[pk] for pk in papers if pk in joined or pk in personal}
+    known = {
+        str(pk): one.probability for pk, one in own.items() if pk in personal or one.probability is not None
+    }
+    why = {str(pk): one.reasons for pk, one in own.items() if one.reasons or pk in joined}
+    return ({"relevance": known} if known else {}) | ({"why": why} if why else {})
+
+
+def _best_first(found: Sequence[int], scores: relevance.Scores, min_relevance: int | None) -> Sequence[int]:
+    """What a filter found, by trending, in the order of the bands of relevance and without what is below the
+    reader's threshold. Unchanged for a pure filter, of whose papers no relevance is known."""
+    if not scores:
+        return found
+    known = {pk: scores[pk].probability if pk in scores else None for pk in found}
+    return sorted(
+        (pk for pk in found if relevance.is_enough(known[pk], min_relevance)),
+        key=lambda pk: relevance.place(known[pk]),
     )
 
 
@@ -460,6 +568,7 @@ class Undelivered:
     of: dict[int, list[Digest]] = field(default_factory=dict)
     revisions: dict[int, int] = field(default_factory=dict)  # paper id → version, of all of them
     _reasons: dict[tuple[int, int], dict[int, Any]] = field(default_factory=dict)  # by edition and filter
+    _scores: dict[tuple[int, int], dict[int, Any]] = field(default_factory=dict)  # by edition and topic
 
     @classmethod
     def before(cls, edition: Edition, subscriber_ids: Sequence[int]) -> "Undelivered":
@@ -495,7 +604,14 @@ class Undelivered:
             for section in one.sections
             for pk, version in section.get("updated", {}).items()
         }
-        return cls(dict(of), revisions, reasons)
+        relevances = EditionRelevance.objects.filter(
+            edition__in=dates, topic__in={section["topic"] for one in found for section in one.sections}
+        )
+        scores = {
+            (row.edition_id, row.topic_id): {pk: (probability, why) for pk, probability, why in row.scored}
+            for row in relevances
+        }
+        return cls(dict(of), revisions, reasons, scores)
 
     @property
     def keys(self) -> list[int]:
@@ -512,22 +628,29 @@ class Undelivered:
 
     def papers_for(
         self, reader: Subscriber, material: Material, *, received: Collection[int], known: Collection[int]
-    ) -> dict[int, dict[int, Any]]:
-        """Topic id → {paper id: reasons}, each paper once, without those that the reader has had or should
-        not get, and without those whose original is in `known`."""
-        papers: dict[int, dict[int, Any]] = defaultdict(dict)
+    ) -> dict[int, dict[int, relevance.Scored]]:
+        """Topic id → {paper id: relevance and reasons}, each paper once, without those that the reader has
+        had or should not get, and without those whose original is in `known`."""
+        papers: dict[int, dict[int, relevance.Scored]] = defaultdict(dict)
         known = set(known)
         for digest in self.of.get(reader.pk, ()):
             for section in digest.sections:
                 own = section.get("why", {})
                 updated = section.get("updated", {})
                 reasons = self._reasons.get((digest.edition_id, section["filter"]), {})
+                scores = self._scores.get((digest.edition_id, section["topic"]), {})
                 for pk in section["papers"]:
                     original = material.original(pk)
                     if original in known or _is_not_for(reader, original, updated.get(str(pk)), received):
                         continue
                     known.add(original)
-                    papers[section["topic"]][pk] = own.get(str(pk)) or reasons.get(pk, [])
+                    probability, why = scores.get(pk, (None, []))
+                    probability = section.get("relevance", {}).get(str(pk), probability)
+                    said = own.get(str(pk), why)
+                    # A paper that has joined before stands with all its reasons; see Assembler._why.
+                    papers[section["topic"]][pk] = relevance.Scored(
+                        probability, [*reasons.get(pk, []), *said]
+                    )
         return papers
 
 

@@ -58,7 +58,9 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         raise NoPapersError(f"No source lists papers for the {kind} edition of {wanted or 'any day'}.")
     material = compose.Material.of(edition)
     followed = compose.topics_of([reader.pk]).get(reader.pk, [])
-    material.evaluate({row.topic.filter_id for row in followed})
+    taught = compose.Taught.by([reader.pk])
+    material.evaluate({row.topic.filter_id for row in followed} | taught.muted_filters)
+    material.score(row.topic for row in followed)
     elsewhere = digests.already_received(
         [reader.pk],
         material.all_names(material.positions),
@@ -66,7 +68,8 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         but_not_of=[delivery_id(edition.mailing_id, reader.pk)],
         parted=material.parted,
     )[reader.pk]
-    digest = compose.gather(material, reader, followed, received=material.as_original(elsewhere))
+    received = material.as_original(elsewhere)
+    digest = compose.gather(material, reader, followed, received=received, taught=taught)
     if not digests.papers_of(digest):
         raise NoPapersError(
             f"None of the {len(material.positions)} papers of the {edition} edition match, so no mail comes."

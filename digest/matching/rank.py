@@ -26,6 +26,7 @@ from digest.matching.space import Floats, Space
 from subscriptions.filters import Document, normal
 
 Profile = Mapping[str, Any]  # see design.md, "The matcher as a plug-in"; every key may be missing
+Scores = npt.NDArray[np.float32]  # log-odds, one for each paper
 
 # Labels cannot tell this one, since nobody's dislikes are among them: a paper as near to a disliked one as
 # papers of one topic are (0.5) falls from "probably" to "perhaps".

@@ -499,7 +499,7 @@ class TestWork:
             SubscribedTopicFactory(subscriber=SubscriberFactory(), topic=shared)
         edition = edition_of()
 
-        with django_assert_max_num_queries(46):
+        with django_assert_max_num_queries(60):  # whatever the number of readers
             compose.compose(edition, now=MORNING_AFTER)
 
     def test_what_is_received_is_written_with_the_rows(self):

@@ -1,0 +1,96 @@
+"""The space in use: the starter, joined by the newest that this installation trained on its own papers."""
+
+import logging
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from digest.matching import space
+from digest.matching.documents import document
+from digest.matching.index import DayIndex
+from digest.models import Paper
+from digest.models import Space as Stored
+
+log = logging.getLogger(__name__)
+
+TRAINED_EVERY = timedelta(days=7)
+DAYS = timedelta(days=30)
+PAPERS = 5_000  # taken from further back where the last 30 days have fewer
+MOST_PAPERS = 20_000  # of the last 30 days, the newest: some 30 s to index
+KEPT = 2  # the one in use, and the one before it
+
+
+@dataclass(frozen=True, eq=False)
+class Ground:
+    """A space to rank on. `pk`: of the trained part; None for the starter alone."""
+
+    space: space.Space
+    pk: int | None
+
+    @property
+    def name(self) -> str:
+        """For what is learnt in a space, and means nothing in another."""
+        return "starter" if self.pk is None else f"space {self.pk}"
+
+
+_kept: Ground | None = None
+
+
+def current() -> Ground:
+    """The ground in use. One small query; the space is read once a process, in a tenth of a second."""
+    global _kept
+    newest = Stored.objects.filter(ready_at__isnull=False).order_by("-pk")
+    pk = newest.values_list("pk", flat=True).first()
+    kept = _kept
+    if kept is None or kept.pk != pk:
+        kept = _kept = _ground(pk)
+    return kept
+
+
+def _ground(pk: int | None) -> Ground:
+    if pk is not None:
+        try:
+            own = space.Space.from_bytes(bytes(Stored.objects.values_list("data", flat=True).get(pk=pk)))
+            return Ground(space.starter().joined(own), pk)
+        except (space.BadSpaceError, Stored.DoesNotExist) as error:
+            log.error("Space %s cannot be read, so papers are ranked on the starter: %s", pk, error)
+    return Ground(space.starter(), pk)
+
+
+def is_due(*, now: datetime) -> bool:
+    """Whether the newest space is a week old, or there is none."""
+    newest = Stored.objects.order_by("-trained_at").values_list("trained_at", flat=True).first()
+    return newest is None or newest <= now - TRAINED_EVERY
+
+
+def train(*, now: datetime) -> Stored | None:
+    """Train a space on the papers of the last days; None where there are too few, so that the starter stays.
+
+    It is in use from the moment that `make_ready` says so. Some 10 s for 5,000 papers.
+    """
+    papers = _recent(now)
+    if len(papers) < space.LEAST_PAPERS:
+        return None
+    index = DayIndex([document(paper) for paper in papers])
+    data = space.Space.trained(index).to_bytes()
+    return Stored.objects.create(trained_at=now, papers=len(papers), data=data)
+
+
+def _recent(now: datetime) -> list[Paper]:
+    newest = (
+        Paper.objects.filter(canonical=None, withdrawn_at=None, kind=Paper.Kind.PAPER)
+        .exclude(abstract="")
+        .order_by("-first_listed_on", "-pk")
+        .only("arxiv_id", "title", "abstract")
+    )
+    recent = list(newest.filter(first_listed_on__gt=(now - DAYS).date())[:MOST_PAPERS])
+    return recent if len(recent) >= PAPERS else list(newest[:PAPERS])
+
+
+def make_ready(stored: Stored, *, now: datetime) -> None:
+    """From now on papers are ranked in this space; the last but one before it goes."""
+    with transaction.atomic():
+        Stored.objects.filter(pk=stored.pk).update(ready_at=now)
+        kept = Stored.objects.order_by("-pk").values_list("pk", flat=True)[:KEPT]
+        Stored.objects.exclude(pk__in=list(kept)).delete()
