@@ -2,15 +2,18 @@
 
 import hashlib
 import itertools
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db import transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 
 from subscriptions import filters, interests
 from subscriptions.interests import Interest
 from subscriptions.models import FilterRevision, SubscribedTopic, Subscriber, Topic
+from subscriptions.models.topic import ARXIV
 
 OWN_NAME = "Your filter"  # until the reader gives it another; the next ones are numbered
 
@@ -39,6 +42,69 @@ def revisions(canonicals: Sequence[str], *, now: datetime) -> list[FilterRevisio
     wanted = {fingerprint(text) for text in canonicals}
     rows = FilterRevision.objects.in_bulk(wanted, field_name="fingerprint")
     return [rows[fingerprint(text)] for text in canonicals]
+
+
+@dataclass(frozen=True)
+class Branch:
+    """A topic of the catalogue with those that are part of it."""
+
+    topic: Topic
+    depth: int  # 0 for a root
+    children: tuple["Branch", ...]
+
+    def walk(self) -> "Iterator[Branch]":
+        """This branch and all below it, each before its children."""
+        yield self
+        for child in self.children:
+            yield from child.walk()
+
+
+def tree(catalogue: Iterable[Topic]) -> list[Branch]:
+    """The roots, in the order of `catalogue`; a topic whose parent is not offered any more is a root."""
+    rows = list(catalogue)
+    there = {row.pk for row in rows}
+    below: dict[int | None, list[Topic]] = defaultdict(list)
+    for row in rows:
+        below[row.parent_id if row.parent_id in there else None].append(row)
+
+    def branch(row: Topic, depth: int) -> Branch:
+        return Branch(row, depth, tuple(branch(child, depth + 1) for child in below[row.pk]))
+
+    return [branch(root, 0) for root in below[None]]
+
+
+def by_group(rows: Iterable[Topic]) -> list[tuple[str, list[Topic]]]:
+    """The topics under their headings, both in the order in which they come."""
+    groups: dict[str, list[Topic]] = {}
+    for row in rows:
+        groups.setdefault(row.group, []).append(row)
+    return list(groups.items())
+
+
+def offered(catalogue: Iterable[Topic], *, chosen: Iterable[str] = ()) -> list[Topic]:
+    """The part of the catalogue that a page offers at once: roots and what is right below them.
+
+    arXiv's categories and narrower topics are there only where they are `chosen` (slugs).
+    """
+    rows = list(catalogue)
+    short = {
+        branch.topic.pk
+        for root in tree(rows)
+        if root.topic.group != ARXIV
+        for branch in (root, *root.children)
+    }
+    wanted = set(chosen)
+    return [row for row in rows if row.pk in short or row.slug in wanted]
+
+
+def relatives(one: Topic) -> list[Topic]:
+    """The topics close to one of the catalogue: what it is part of, its parts, and what stands beside it."""
+    near = Q(parent=one.pk)
+    if one.parent_id:
+        near |= Q(pk=one.parent_id) | Q(parent=one.parent_id)
+    elif one.group != ARXIV:
+        near |= Q(parent=None) & ~Q(group=ARXIV)
+    return list(Topic.objects.catalogue().filter(near).exclude(pk=one.pk))
 
 
 def catalogue_by_slug(slugs: Iterable[str]) -> list[Topic]:

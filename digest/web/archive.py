@@ -21,6 +21,7 @@ from digest.papers import categories, days, rankings
 from digest.web import present, scanned
 from digest.web.rankings import month_of, week_of
 from digest.web.seen import revised_on
+from subscriptions import topics
 from subscriptions.models import Topic
 
 # How much of each paper the reader of a day asked for; "" is the default.
@@ -268,13 +269,24 @@ def _bars(last_days: list[days.Day], current: date) -> list[dict[str, Any]]:
 
 
 def _topics_of_day(papers: Recent, day: date) -> list[present.TopicCount]:
-    """The catalogue's topics by papers on this day, the most first; nothing for a day that is not recent."""
+    """The catalogue's topics by papers on this day, the most first; nothing for a day that is not recent.
+
+    Those right below a heading. The headings find the most on any day and say little of this one, so that one
+    stands here only where none of its parts found a paper.
+    """
     if day not in papers.days:
         return []
-    counts = [
-        (topic, papers.find_canonical(topic.filter.canonical).on(day)) for topic in Topic.objects.catalogue()
+
+    def on_this_day(branches: Iterable[topics.Branch]) -> list[tuple[Topic, int]]:
+        counts = ((one.topic, papers.find_canonical(one.topic.filter.canonical).on(day)) for one in branches)
+        return [(topic, number) for topic, number in counts if number]
+
+    found = [
+        counted
+        for root in topics.tree(Topic.objects.subjects())
+        for counted in on_this_day(root.children) or on_this_day([root])
     ]
-    found = sorted(((topic, n) for topic, n in counts if n), key=lambda one: (-one[1], one[0].position))
+    found.sort(key=lambda one: (-one[1], one[0].position))
     return present.topic_counts(found[:TOPICS_OF_A_DAY])
 
 

@@ -103,7 +103,7 @@ def paper(request: HttpRequest, public_id: str) -> HttpResponse:
     last_day = max((one.listing_day for one in listings), default=found.first_listed_on)
     rank = days.rank(found, last_day) if found.votes is not None else None
     matched = recent.matching_topics(
-        found, Topic.objects.catalogue(), sorted({one.source.slug for one in listings})
+        found, Topic.objects.subjects(), sorted({one.source.slug for one in listings})
     )
     context = {
         "paper": found,

@@ -22,7 +22,6 @@ How the sign-up page uses it (nothing here is imported by it, it only asks these
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
-from itertools import groupby
 from urllib.parse import urlencode
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -39,7 +38,7 @@ from digest.matching.recent import Found, Match, Recent
 from digest.papers import trending
 from digest.web import charts, present
 from digest.web.throttle import limited
-from subscriptions import interests
+from subscriptions import interests, topics
 from subscriptions.filters import Filter, FilterError, parse
 from subscriptions.filters.tree import Phrase, Word
 from subscriptions.interests import Interest
@@ -165,7 +164,7 @@ def preview(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
     papers = recent.current(now=now)
     if request.GET.get("counts"):
-        return _counts(papers, list(Topic.objects.catalogue()))
+        return _counts(papers, topics.offered(Topic.objects.catalogue(), chosen=request.GET.getlist("topic")))
     asked = Asked.by(request)
     chosen = list(Topic.objects.catalogue().filter(slug__in=asked.slugs)) if asked.slugs else []
     own, error = _read(asked.text)
@@ -190,7 +189,7 @@ def preview(request: HttpRequest) -> HttpResponse:
         response = render(request, "web/_preview.html", context)
     else:
         catalogue = Topic.objects.catalogue()
-        groups = [(name, list(topics)) for name, topics in groupby(catalogue, key=lambda topic: topic.group)]
+        groups = topics.by_group(topics.offered(catalogue, chosen=asked.slugs))
         response = render(
             request,
             "web/preview.html",

@@ -1,4 +1,4 @@
-"""The catalogue of topics, and what each of them found in the last days."""
+"""One topic, and what it found in the last days."""
 
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -21,24 +21,12 @@ from digest.models import Paper
 from digest.web import charts, present, revisions
 from subscriptions.filters import Filter
 from subscriptions.models import Topic
+from subscriptions.topics import relatives
 
 PAGE = 100  # papers
 UPDATES = 20
+CLOSE_BY = 15  # topics
 _STORIES = ("almost surely", "probably")  # bands whose papers get their sentence whatever their votes
-
-
-@require_safe
-@cache_control(public=True, max_age=60)
-@conditional_page
-def catalogue(request: HttpRequest) -> HttpResponse:
-    """All topics by group, with what they found in the last days."""
-    papers = recent.current(now=timezone.now())
-    rows = present.topic_counts(
-        (topic, len(papers.find_canonical(topic.filter.canonical))) for topic in Topic.objects.catalogue()
-    )
-    groups = [(name, list(members)) for name, members in groupby(rows, key=lambda row: row.topic.group)]
-    context = {"groups": groups, "number": len(rows), "days": len(papers.days), "papers": len(papers.papers)}
-    return render(request, "web/topics.html", context)
 
 
 @require_safe
@@ -52,9 +40,8 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
     filter = recent.parsed(row.filter.canonical)
     found = papers.find(filter)
     relevance = papers.relevance(row)
-    others = Topic.objects.catalogue().filter(group=row.group).exclude(pk=row.pk)
     close_by = present.topic_counts(
-        (other, len(papers.find_canonical(other.filter.canonical))) for other in others
+        (other, len(papers.find_canonical(other.filter.canonical))) for other in relatives(row)
     )
     per_day = found.per_day()
     newest = papers.days[-1] if papers.days else None
@@ -74,7 +61,7 @@ def topic(request: HttpRequest, slug: str) -> HttpResponse:
         "pager": pager if pager.pages > 1 else None,
         "updates": _updates(updates[:UPDATES], newest, now) if newest and pager.page == 1 else [],
         "more_updates": len(updates[UPDATES:]),
-        "close_by": sorted(close_by, key=lambda one: -one.number),
+        "close_by": sorted(close_by, key=lambda one: -one.number)[:CLOSE_BY],
     }
     return render(request, "web/topic.html", context)
 

@@ -4,7 +4,7 @@ from datetime import date
 
 from django.urls import URLPattern, URLResolver, path, register_converter
 
-from digest.web import archive, feedback, filters, own, paper, preview, rankings, topics
+from digest.web import archive, catalogue, feedback, filters, own, paper, preview, rankings, topics
 
 FIRST_YEAR = 1970  # nobody listed papers before; and near year 1 there are no 60 days to look back on
 LAST_YEAR = 2999  # near year 9999 there is no day after
@@ -35,7 +35,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("papers/week/<str:name>/", rankings.week, name="papers-week"),
     path("papers/month/<str:name>/", rankings.month, name="papers-month"),
     path("paper/<path:public_id>/", paper.paper, name="paper"),
-    path("topics/", topics.catalogue, name="topics"),
+    path("topics/", catalogue.catalogue, name="topics"),
     path("topics/<slug:slug>/", topics.topic, name="topic"),
     path("digest/<str:token>/", own.digest, name="own-digest"),
     path("preferences/<str:token>/paper/<int:paper_id>/", feedback.paper_and_you, name="paper-and-you"),

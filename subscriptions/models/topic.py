@@ -15,9 +15,16 @@ class FilterRevision(models.Model):
         return self.canonical
 
 
+ARXIV = "arXiv"  # the group of the topics that are arXiv's categories and archives
+
+
 class TopicQuerySet(models.QuerySet["Topic"]):
     def catalogue(self) -> "TopicQuerySet":
         return self.filter(owner=None, retired_at=None).select_related("filter").order_by("position", "name")
+
+    def subjects(self) -> "TopicQuerySet":
+        """The catalogue without arXiv's categories: what a paper can be said to be about."""
+        return self.catalogue().exclude(group=ARXIV)
 
 
 class Topic(models.Model):

@@ -3,7 +3,6 @@
 import json
 from datetime import datetime
 from http import HTTPStatus
-from itertools import groupby
 from typing import Any
 from urllib.parse import urlencode
 from zoneinfo import ZoneInfo
@@ -18,7 +17,7 @@ from django.utils.translation import get_language_from_request
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from subscriptions import abuse, filters, lifecycle, privacy, tasks, tokens
+from subscriptions import abuse, filters, lifecycle, privacy, tasks, tokens, topics
 from subscriptions.filters import FilterError
 from subscriptions.lifecycle import Wishes
 from subscriptions.models import Subscriber, Topic, normalise_address
@@ -129,14 +128,14 @@ def _sign_up_page(
 ) -> HttpResponse:
     chosen = form.chosen
     groups = []
-    for place, (name, members) in enumerate(groupby(catalogue, key=lambda topic: topic.group)):
-        topics = list(members)
-        is_open = place < OPEN_GROUPS or any(topic.slug in chosen for topic in topics)
-        groups.append({"name": name, "topics": topics, "is_open": is_open})
+    for place, (name, members) in enumerate(topics.by_group(topics.offered(catalogue, chosen=chosen))):
+        is_open = place < OPEN_GROUPS or any(topic.slug in chosen for topic in members)
+        groups.append({"name": name, "topics": members, "is_open": is_open})
     offers_languages = {form.mail_language, get_language_from_request(request)} != {forms.LANGUAGES[0][0]}
     context = {
         "form": form,
         "groups": groups,
+        "all_topics": len(catalogue),
         "chosen": chosen,
         # Asked only where the browser is in another of the mail's languages: for most one question less.
         "languages": forms.LANGUAGES if offers_languages else (),
@@ -272,7 +271,6 @@ def _preferences_page(
 ) -> HttpResponse:
     followed = {row.line.topic_id for row in form.rows}
     today = now.astimezone(ZoneInfo(subscriber.timezone)).date()
-    offered = [topic for topic in catalogue if topic.pk not in followed]
     context = {
         "token": token,
         "subscriber": subscriber,
@@ -285,7 +283,7 @@ def _preferences_page(
         "is_paused": subscriber.is_paused_on(today),
         "today": today,
         "form": form,
-        "offered": [(name, list(topics)) for name, topics in groupby(offered, key=lambda topic: topic.group)],
+        "offered": topics.by_group(topic for topic in catalogue if topic.pk not in followed),
         "hours": forms.HOURS,
         "timezones": forms.timezones(),
         "lengths": Subscriber.Length.choices,

@@ -23,28 +23,6 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 
-class TestCatalogue:
-    def test_names_every_topic_under_its_group_with_its_count(self, client):
-        listed_paper(title="Agents")
-
-        page = client.get("/topics/").content.decode()
-
-        for topic in Topic.objects.catalogue():
-            assert f'<a href="/topics/{topic.slug}/">{topic.name}</a>' in page
-        assert page.count('<div class="secthead">') == 7
-
-    def test_works_before_there_are_papers(self, client):
-        assert client.get("/topics/").status_code == 200
-        assert "Nothing in 0 days" in client.get("/topics/agents/").content.decode()
-
-    def test_asks_few_questions(self, client, django_assert_max_num_queries):
-        listed_paper()
-        client.get("/topics/")
-
-        with django_assert_max_num_queries(5):
-            client.get("/topics/")
-
-
 class TestTopic:
     def test_shows_its_papers_by_day_with_marked_words_and_its_filter(self, client):
         listed_paper(
