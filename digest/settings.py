@@ -113,6 +113,11 @@ CELERY_BEAT_SCHEDULE = {
         "options": {"expires": 60},
     },
     "deliver what is due": {"task": "digest.tasks.deliver_due", "schedule": 20.0, "options": {"expires": 60}},
+    "learn from opinions": {
+        "task": "digest.tasks.learn_from_opinions",
+        "schedule": 600.0,  # until then, the reader's examples do without a model of their own
+        "options": {"expires": 600},
+    },
     "tend pauses": {"task": "subscriptions.tasks.tend", "schedule": 600.0, "options": {"expires": 600}},
     "sweep": {"task": "digest.tasks.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

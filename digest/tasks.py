@@ -8,7 +8,7 @@ from celery.signals import worker_shutting_down
 from django.conf import settings
 from django.utils import timezone
 
-from digest.editions import ai_wishes, compose, schedule, send
+from digest.editions import ai_wishes, compose, reader_models, schedule, send
 from digest.matching import extras
 from digest.models import Edition
 from digest.operations import health
@@ -19,6 +19,7 @@ from subscriptions.models import Mailing
 # A message that begins at the last moment ends before the task's time limit.
 DELIVER_SECONDS = settings.CELERY_TASK_SOFT_TIME_LIMIT - smtp.MESSAGE_SECONDS - 15
 ENRICH_SECONDS = 90.0  # of asking; what is left is taken up by the next poke
+LEARN_SECONDS = 60.0
 # Deliveries are poked more often than this; a poke that found no free worker is not kept for later.
 POKE_EXPIRES = 20
 
@@ -101,6 +102,14 @@ def encode_papers() -> None:
 def judge_papers() -> None:
     """Let the language model grade the best of the newest papers."""
     extras.judge_recent(now=timezone.now(), seconds=ENRICH_SECONDS, stop=_is_draining)
+
+
+@shared_task(ignore_result=True)
+def learn_from_opinions() -> None:
+    """Make models of readers who have said something else since, and weekly the scale of the relevance."""
+    now = timezone.now()
+    reader_models.learn_due(now=now, seconds=LEARN_SECONDS, stop=_is_draining)
+    reader_models.refit_calibration(now=now)
 
 
 @shared_task(ignore_result=True)

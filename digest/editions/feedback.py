@@ -248,7 +248,8 @@ def _found_in(digest: Digest, names: Sequence[int]) -> tuple[Under, ...]:
         probability, why = scored.get(topic_id, {}).get(paper_id, (None, []))
         mine = own.get(topic_id, {})
         probability = mine.get("relevance", {}).get(key, probability)
-        said = mine.get("why", {}).get(key) or [*hits.get(filter_of[topic_id], {}).get(paper_id, []), *why]
+        # The filter's reasons, then the score's: the reader's own where there are some.
+        said = [*hits.get(filter_of[topic_id], {}).get(paper_id, []), *mine.get("why", {}).get(key, why)]
         reasons = dict.fromkeys(Reason(text, field) for field, text in said)
         found.append(Under(known[topic_id], tuple(reasons), probability))
     return tuple(found)

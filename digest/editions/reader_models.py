@@ -4,6 +4,7 @@ Nobody waits for either: without a model the default stands, with the reader's e
 """
 
 import logging
+import time
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from django.db.models import Count, F, Max, OuterRef, Q, Subquery
 from django.db.models.fields.json import KeyTextTransform
 
 from digest.editions.feedback import IS_LIKED, Examples, PaperDict, examples, own_row, removed_words
-from digest.matching import learning
+from digest.matching import extras, learning, profiles, rank, spaces
 from digest.matching.learning import LinearModel
 from digest.models import Calibration, Feedback, ReaderModel
 from subscriptions.models import Topic
@@ -93,6 +94,23 @@ def due_to_learn(*, space: str, limit: int = 200) -> list[int]:
     return list(due.order_by("last").values_list("subscriber_id", flat=True)[:limit])
 
 
+def learn_due(*, now: datetime, seconds: float = 60.0, stop: Callable[[], bool] = lambda: False) -> int:
+    """Learn the models that are due in the space in use, for at most `seconds`; how many were learnt."""
+    began = time.monotonic()
+    ground = spaces.current()
+
+    def fit(papers: Sequence[PaperDict]) -> Ranker:
+        return rank.Ranker(encoder=extras.encoder()).fit(papers, ground.space)
+
+    learnt = 0
+    for subscriber_id in due_to_learn(space=ground.name):
+        if time.monotonic() - began > seconds or stop():
+            break
+        learn(subscriber_id, now=now, fit=fit, space=ground.name)
+        learnt += 1
+    return learnt
+
+
 def learn(subscriber_id: int, *, now: datetime, fit: Fit, space: str) -> bool:
     """Learn a reader's own model anew; whether one is in use now. Some 0.1 s.
 
@@ -167,7 +185,9 @@ def _models(
         for part in learning.folds(liked):
             hidden = {rows[number][1] for number in part}
             for topic_id in {rows[number][0] for number in part}:
-                profile = _profile(interests.get(topic_id or 0), said[topic_id], hidden)
+                # What was said of no topic counts for each.
+                sides = [said[other] for other in dict.fromkeys((topic_id, None)) if other in said]
+                profile = _profile(interests.get(topic_id or 0), sides, hidden)
                 scores = [np.nan if one is None else float(one) for one in ranker.score(profile)]
                 for number in part:
                     if rows[number][0] == topic_id:
@@ -180,11 +200,14 @@ def _models(
     return found
 
 
-def _profile(topic: Topic | None, said: Examples, hidden: Collection[int]) -> dict[str, Any]:
-    """What a ranker is told of a reader's topic, without what was said of the hidden papers."""
-    liked, disliked = ([paper for paper in side if paper["id"] not in hidden] for side in said)
-    words = {"name": topic.name, "keywords": topic.keywords, "sentence": topic.description} if topic else {}
-    return {**words, "liked": liked, "disliked": disliked, "lang": "en"}
+def _profile(topic: Topic | None, said: Sequence[Examples], hidden: Collection[int]) -> Mapping[str, Any]:
+    """What the ranker is told of a reader's topic, as compose tells it, but for the hidden papers."""
+    liked, disliked = (
+        [paper for sides in said for paper in sides[at] if paper["id"] not in hidden] for at in (0, 1)
+    )
+    if topic is None:
+        return {"liked": liked, "disliked": disliked}
+    return profiles.of_topic(topic, liked=liked, disliked=disliked)
 
 
 # --- the installation's scale -------------------------------------------------------------------------------

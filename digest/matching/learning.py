@@ -47,7 +47,7 @@ LEAST_OF_A_KIND = 3  # likes, and dislikes: fewer cannot be held out and learnt 
 FOLDS = 5
 REPEATS = 4  # of the division into folds, so that no single one decides
 MARGIN = 0.03  # nats of log-loss an opinion, by which the own model must be better than the default
-_SIGNIFICANT = 1.64  # standard errors above chance: one-sided 5 %
+_SIGNIFICANT = 2.0  # standard errors above chance: one in forty by luck
 
 # Precision of the prior on intercept, slope and each dimension of a unit vector.
 _INTERCEPT, _SLOPE, _DIMENSION = 0.1, 2.0, 0.1
@@ -134,7 +134,7 @@ def learn(vectors: ArrayLike, liked: Sequence[bool], default: ArrayLike, *, spac
     gives each paper when it does not know this opinion (see `folds`); nan counts as its lowest.
 
     It is better where, over 4 times 5 parts, each foreseen from the others,
-    1. it tells liked from disliked papers at all: its AUC lies above chance by 1.64 standard errors
+    1. it tells liked from disliked papers at all: its AUC lies above chance by two standard errors
        (Mann-Whitney), so that opinions thrown at random are not followed;
     2. its log-loss is lower than the default's by 0.03 nats, where the default, too, may move its
        intercept and slope to the reader's opinions: that somebody likes most of what comes is no taste;

@@ -293,6 +293,16 @@ class TestMutes:
             feedback.mute(reader.pk, "survey", now=NOON)
         assert not Mute.objects.exists()
 
+    def test_keep_papers_out_of_the_next_digest(self, reader):
+        listed_paper(title="A survey of agents")
+        kept = listed_paper(title="Agents that plan")
+        topic = TopicFactory(filter=topics.filter_revision("agent", now=NOON))
+        SubscribedTopicFactory(subscriber=reader, topic=topic)
+        feedback.mute(reader.pk, "survey", now=NOON)
+        compose.compose(schedule.open_edition("daily", DAY, now=MORNING_AFTER), now=MORNING_AFTER)
+
+        assert [section["papers"] for section in Digest.objects.get().sections] == [[kept.pk]]
+
     def test_say_what_would_not_have_come(self, reader, digest):
         assert feedback.left_out_by(reader.pk, "agents") == (1, 1)
         assert feedback.left_out_by(reader.pk, "survey") == (0, 1)
@@ -301,7 +311,7 @@ class TestMutes:
 @pytest.fixture
 def talkative(reader) -> Subscriber:
     """Twelve likes of robots and twelve dislikes of proofs, in turns, of one topic."""
-    topic = TopicFactory(name="Everything")
+    topic = TopicFactory(name="Everything", keywords=["science"])
     robots = [("Robots grasp, part {}", "A robot arm grasps things.", "more")] * 12
     proofs = [("Proofs of theorems, part {}", "A proof in mathematics.", "less")] * 12
     said = [pair for both in zip(robots, proofs, strict=True) for pair in both]
@@ -398,6 +408,13 @@ class TestOwnModel:
             row.save()
         learn(talkative)
         assert None in reader_models.models([talkative.pk])[talkative.pk]
+
+    def test_is_learnt_by_the_matcher_itself_in_the_space_in_use(self, talkative):
+        assert reader_models.learn_due(now=LATER) == 1
+
+        row = ReaderModel.objects.get()
+        assert (row.examples, row.weights["space"]) == (24, "starter")
+        assert reader_models.learn_due(now=LATER) == 0
 
 
 class TestWhatWasLearnt:
