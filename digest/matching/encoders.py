@@ -262,7 +262,7 @@ class Remembering:
         if self._most_new is not None and not is_query and len(new) > self._most_new:
             raise NoEncoder(f"{len(new):,} of {len(keys):,} papers have no vector yet; they get theirs soon.")
         if new:
-            made = self._encoder.encode(list(new.values()), is_query=is_query).astype(np.float16)
+            made = self._made(list(new.values()), is_query=is_query)
             fresh = {key: row.tobytes() for key, row in zip(new, made, strict=True)}
             self._keep(fresh)
             self._put(fresh)
@@ -270,6 +270,15 @@ class Remembering:
         # Also what was made just now is read back, so that a vector does not depend on who made it when.
         rows = [np.frombuffer(known[key], np.float16) for key in keys]
         return _unit(np.array(rows, np.float32).reshape(len(rows), DIMENSIONS))
+
+    def _made(self, texts: Sequence[str], *, is_query: bool) -> NDArray[np.float16]:
+        try:
+            return self._encoder.encode(texts, is_query=is_query).astype(np.float16)
+        except NoEncoder:
+            raise
+        except Exception as error:  # of libraries that are none of ours
+            logger.warning("The model %r failed (%s: %s).", self.name, type(error).__name__, error)
+            raise NoEncoder(f"The model failed: {error}") from error
 
     def without(self, texts: Sequence[str]) -> list[str]:
         """Those of these papers' texts that have no vector yet, each once."""

@@ -196,6 +196,17 @@ class TestRemembering:
         assert remembering.without(["a", "c", "c", "d"]) == ["c", "d"]
         assert len(remembering.encode(["x", "y", "z"], is_query=True)) == 3
 
+    def test_a_model_that_fails_gives_no_vectors_and_leaves_none(self):
+        class Failing(Counting):
+            def encode(self, texts, *, is_query=False):
+                raise RuntimeError("bad allocation")
+
+        remembering = Remembering(Failing())
+
+        with pytest.raises(NoEncoder, match="bad allocation"):
+            remembering.encode(["a"])
+        assert remembering.without(["a"]) == ["a"]
+
     def test_forgets_what_was_not_asked_for_the_longest(self):
         counting = Counting()
         remembering = Remembering(counting, most=2)

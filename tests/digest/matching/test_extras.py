@@ -6,9 +6,14 @@ from django.conf import settings as django_settings
 from django.core.cache import cache
 
 from digest import tasks
+from digest.editions.relevance import Relevance
 from digest.matching import encoders, extras, judge
+from digest.matching.documents import document
 from digest.matching.encoders import DIMENSIONS, NoEncoder, paper_text
+from digest.matching.index import DayIndex
+from digest.models import EditionRelevance
 from subscriptions.models import Subscriber, Topic
+from tests.digest.editions.letters import edition_of
 from tests.factories import (
     DAY,
     FilterRevisionFactory,
@@ -180,3 +185,68 @@ class TestTasks:
         for name in ("digest.tasks.encode_papers", "digest.tasks.judge_papers"):
             assert routes[name] == {"queue": "enrichment"}
             assert name not in poked
+
+
+@pytest.mark.django_db
+class TestInAnEdition:
+    """What the mail says of papers, with the extras at work."""
+
+    @pytest.fixture
+    def papers(self):
+        titles = ("Tool use of agents", "Function calling", "Sails at sea", "Agents")
+        return [listed_paper(title=title, abstract="We study it.") for title in titles]
+
+    @pytest.fixture
+    def topic(self):
+        return followed("study", name="Tool use", keywords=["tool use", "agents"])
+
+    def relevance(self, papers, topic) -> dict[int, float]:
+        EditionRelevance.objects.all().delete()
+        ids = [paper.pk for paper in papers]
+        found = Relevance(edition_of(), ids, lambda: DayIndex([document(paper) for paper in papers]))
+        found.bring([topic], lambda _filter: ids)
+        return {pk: scored.probability for pk, scored in found.of(topic.pk).items()}
+
+    def test_the_encoder_counts_where_the_vectors_are_there(self, papers, topic, counting, settings):
+        settings.SEMANTIC_MODEL = "off"
+        default = self.relevance(papers, topic)
+        settings.SEMANTIC_MODEL = "minilm"
+        extras.encode_recent(now=EVENING)
+        made = len(counting.made)
+
+        with_encoder = self.relevance(papers, topic)
+
+        assert with_encoder.keys() == default.keys()
+        assert with_encoder != default
+        assert not set(counting.made[made:]) & {paper_text(one.title, one.abstract) for one in papers}
+
+    def test_an_encoder_that_fails_or_would_take_too_long_changes_nothing(
+        self, papers, topic, counting, settings, monkeypatch
+    ):
+        settings.SEMANTIC_MODEL = "off"
+        default = self.relevance(papers, topic)
+        settings.SEMANTIC_MODEL = "minilm"
+
+        with monkeypatch.context() as patch:
+            patch.setattr(extras.encoder(), "_most_new", 1)
+            assert self.relevance(papers, topic) == default
+
+        def fail(texts, *, is_query=False):
+            raise RuntimeError("bad allocation")
+
+        monkeypatch.setattr(counting, "encode", fail)
+        assert self.relevance(papers, topic) == default
+
+    def test_the_judges_grade_moves_its_paper_and_no_other(self, papers, topic, settings):
+        cache.clear()
+        before = self.relevance(papers, topic)
+        settings.LLM_URL, settings.LLM_JUDGE, settings.LLM_DAILY_REQUESTS = "http://127.0.0.1:9/v1", True, 10
+        cache.set(judge._key(extras.interest_of(topic), papers[3].pk), 0)
+
+        after = self.relevance(papers, topic)
+
+        moved = papers[3].pk
+        assert after[moved] == pytest.approx(judge.moved(before[moved], 0), abs=1e-3)
+        assert {pk: after[pk] for pk in after if pk != moved} == {
+            pk: before[pk] for pk in before if pk != moved
+        }
