@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -13,9 +13,9 @@ from digest.editions import compose, digests, prose
 from digest.editions.why import words
 from digest.matching import recent
 from digest.matching.documents import document
-from digest.models import Digest, Edition, EditionPaper, Paper, Received, Sighting
+from digest.models import Digest, Edition, EditionPaper, EditionRelevance, Paper, Received, Sighting
 from subscriptions.filters import Document
-from subscriptions.models import Delivery, SubscribedTopic, Subscriber, Topic
+from subscriptions.models import Delivery, Mute, SubscribedTopic, Subscriber, Topic
 from subscriptions.models.delivery import SUBSCRIBER_BITS, delivery_id
 
 State = Delivery.State
@@ -94,6 +94,12 @@ class Case:
         own = [one for one in self.memberships if self.edition and one.edition_id == self.edition.pk]
         self.member = min(own, key=lambda one: one.folded_in, default=None)
         self.receipt = next((one for one in self.receipts if one.key == self.key), None)
+        # Before `material` scores what is missing.
+        self.scored: set[int] = set(
+            EditionRelevance.objects.filter(edition=self.edition).values_list("topic_id", flat=True)
+            if self.edition
+            else ()
+        )
 
     @property
     def key(self) -> int | None:
@@ -183,8 +189,45 @@ class Case:
     # --- what the edition had for the reader ---
 
     @cached_property
+    def composed_at(self) -> datetime | None:
+        """When the reader's mail was put together, or soon after; None while they have none."""
+        return self.edition.composed_at if self.edition and self.delivery else None
+
+    @cached_property
+    def mutes(self) -> list[Mute]:
+        """What the reader never wants; nothing that they said after the mail was put together."""
+        said = Mute.objects.filter(subscriber=self.reader).select_related("filter").order_by("pk")
+        return [one for one in said if self.composed_at is None or one.created_at <= self.composed_at]
+
+    @cached_property
+    def taught(self) -> compose.Taught:
+        filters = [one.filter_id for one in self.mutes]
+        return replace(compose.Taught.by([self.reader.pk]), mutes={self.reader.pk: filters})
+
+    @cached_property
+    def wishes(self) -> list[SubscribedTopic]:
+        """The topics that the mail was, or would be, made of; their filters are those of then."""
+        made_of = []
+        for one in self.followed:
+            is_muted = one.wish is not None and one.wish.muted
+            if one.section is None and (self.digest is not None or is_muted):
+                continue
+            wish = copy.copy(one.wish) or SubscribedTopic(subscriber=self.reader)
+            wish.topic = copy.copy(one.topic)
+            wish.topic.filter_id = one.filter_id
+            made_of.append(wish)
+        return made_of
+
+    @cached_property
     def material(self) -> compose.Material | None:
-        return compose.Material.of(self.edition) if self.edition else None
+        """The edition's, with the hits and the relevance of the reader's topics: as stored, else made now."""
+        if self.edition is None:
+            return None
+        material = compose.Material.of(self.edition)
+        followed = [wish.topic for wish in self.wishes]
+        material.evaluate({topic.filter_id for topic in followed} | self.taught.muted_filters)
+        material.score(followed)
+        return material
 
     @cached_property
     def ordered(self) -> dict[int, list[int]]:
@@ -199,29 +242,26 @@ class Case:
     def _gathered(self, *, is_limited: bool) -> Iterator[tuple[int, list[int]]]:
         if self.material is None or self.edition is None:
             return
-        wishes = []
-        for one in self.followed:
-            is_muted = one.wish is not None and one.wish.muted
-            if one.section is None and (self.digest is not None or is_muted):
-                continue
-            wish = copy.copy(one.wish) or SubscribedTopic(subscriber=self.reader)
-            wish.topic = copy.copy(one.topic)
-            wish.topic.filter_id = one.filter_id
-            if not is_limited:
-                wish.max_papers = None
-            wishes.append(wish)
-        reader = copy.copy(self.reader)
+        reader, wishes = copy.copy(self.reader), [copy.copy(wish) for wish in self.wishes]
         if not is_limited:
             reader.max_papers = _NO_LIMIT
-        self.material.evaluate({wish.topic.filter_id for wish in wishes})
-        since_then = Received.objects.filter(subscriber_id=reader.pk, pk__gte=self.key)
-        received = digests.already_received(
-            [reader.pk],
+            for wish in wishes:
+                wish.max_papers = None
+        received = self.material.as_original(self._received)
+        made = compose.gather(self.material, reader, wishes, received=received, taught=self.taught)
+        for section in made.sections:
+            yield section["topic"], section["papers"]
+
+    @cached_property
+    def _received(self) -> set[int]:
+        """What mails before this one had brought."""
+        if self.material is None or self.edition is None:
+            return set()
+        since_then = Received.objects.filter(subscriber_id=self.reader.pk, pk__gte=self.key)
+        return digests.already_received(
+            [self.reader.pk],
             self.material.all_names(self.material.positions),
             since=(self.edition.opened_at - compose.RECEIVED_FOR).date(),
             but_not_of=list(since_then.values_list("pk", flat=True)),
             parted=self.material.parted,
-        )[reader.pk]
-        made = compose.gather(self.material, reader, wishes, received=self.material.as_original(received))
-        for section in made.sections:
-            yield section["topic"], section["papers"]
+        )[self.reader.pk]

@@ -8,7 +8,7 @@ from digest.editions.why.topics import reasons_in_words
 from digest.models import EditionPaper
 from subscriptions.filters import FilterError, parse
 from subscriptions.filters.account import account
-from subscriptions.models import Delivery, Mute, Subscriber
+from subscriptions.models import Delivery, Subscriber
 
 _STATUS = {
     Subscriber.Status.UNCONFIRMED: (
@@ -71,17 +71,18 @@ def never(case: Case) -> Stage:
     """What the reader never wants, whichever topic finds it."""
     if case.receipt is not None:
         return passed("never", "it is nothing that you never want")
-    composed_at = case.edition.composed_at if case.edition and case.delivery else None
-    for mute in Mute.objects.filter(subscriber=case.reader).select_related("filter").order_by("pk"):
-        if composed_at is not None and mute.created_at > composed_at:
-            continue  # said after the mail had been put together
+    for mute in case.mutes:
         canonical = mute.filter.canonical
         try:
             truth = account(parse(canonical), case.document)
         except FilterError:
             continue  # the edition could not read it either
-        if truth.holds:
-            said = f"you never want {canonical}, and this has {reasons_in_words(truth)}"
+        holds = truth.holds
+        if case.material is not None and case.member is not None and not case.member.folded_in:
+            holds = not case.names.isdisjoint(case.material.found(mute.filter_id))
+        if holds:
+            said = f"you never want {canonical}"
+            said += f", and this has {reasons_in_words(truth)}" if truth.holds else ", which it was then"
             cure = f"take {canonical} off the list of what you never want"
             return failed("never", said, {"filter": canonical, "truth": truth.as_json()}, cure=cure)
     return passed("never", "it is nothing that you never want")

@@ -3,13 +3,13 @@
 from collections.abc import Iterator
 from typing import Any
 
-from digest.editions import prose
+from digest.editions import prose, relevance
 from digest.editions.why import repairs, words
 from digest.editions.why.case import Case, Followed
 from digest.editions.why.told import Stage, TopicAccount, failed, not_applicable, passed
-from digest.matching import calibration
+from digest.matching import calibration, profiles, spaces
 from digest.matching.rank import Ranker
-from digest.models import EditionMatch, EditionRelevance, Paper
+from digest.models import EditionMatch, Paper
 from subscriptions import interests
 from subscriptions.filters import FilterError, parse
 from subscriptions.filters.account import Truth, account, distance, faults, holding, in_words
@@ -104,12 +104,11 @@ def _relevance(case: Case, one: Followed) -> Stage:
     if probability is None:
         said = f"how relevant it is to {name} was not worked out, so whatever the filter finds may come"
         return not_applicable("relevance", said)
-    wanted = one.wish.min_relevance if one.wish else None
-    least = interests.threshold(interests.of_topic(one.topic), one.topic.filter.canonical, wanted)
+    least = one.wish.min_relevance if one.wish else None
     percent = calibration.shown_percent(probability)
     facts = {"probability": round(probability, 4), "percent": percent, "least": least, "reasons": reasons}
     said = f"it looks {percent} % relevant to {name}" if percent else f"it looks hardly relevant to {name}"
-    if least is None or (percent or 0) >= least or case.holds(one.section):
+    if relevance.is_enough(probability, least) or case.holds(one.section):
         return passed("relevance", said, facts)
     said = f"{said}, and you take papers from {least} % on"
     lower = next((one for one in reversed(interests.THRESHOLDS) if one <= (percent or 0)), None)
@@ -118,31 +117,33 @@ def _relevance(case: Case, one: Followed) -> Stage:
     return failed("relevance", said, facts, cure=f"add to {name} what you look for in papers like this")
 
 
-def _probability(case: Case, one: Followed) -> tuple[float | None, list[list[str]]]:
-    """As the edition scored it, or the reader's own examples changed it; and the reasons of the score.
+def _probability(case: Case, one: Followed) -> relevance.Scored:
+    """As the mail has it, else as the edition scored it, or what the reader said of papers changes that.
 
-    Where the edition has not scored it yet, and for papers in no edition, by the topic's words alone.
+    For papers in no edition by the topic's words alone.
     """
-    scored = EditionRelevance.objects.filter(edition=case.edition, topic=one.topic).first()
-    if scored is None and case.digest is None:
-        return _by_its_words(case, one), []
-    rows = scored.scored if scored else ()
-    found = next(((row[1], row[2]) for row in rows if row[0] in case.names), None)
-    own = one.section.get("relevance", {}) if one.section else {}
+    if case.material is None:
+        return relevance.Scored(_by_its_words(case, one), [])
+    stored = one.section or {}
     for pk in case.names:
-        if str(pk) in own:
-            return own[str(pk)], found[1] if found else []
-    return found or (None, [])
+        if case.holds(one.section) and str(pk) in stored.get("relevance", {}):
+            return relevance.Scored(stored["relevance"][str(pk)], stored.get("why", {}).get(str(pk), []))
+    if case.delivery is not None and one.topic.pk not in case.scored:
+        return relevance.Scored(None, [])  # no part of how that mail was made
+    scores = case.material.relevance.of(one.topic.pk)
+    wish = next((wish for wish in case.wishes if wish.topic_id == one.topic.pk), None)
+    if wish is not None and case.taught.has_said(case.reader):
+        scores = case.taught.scores(case.material, case.reader, wish.topic) or scores
+    return next((scores[pk] for pk in case.names if pk in scores), relevance.Scored(None, []))
 
 
 def _by_its_words(case: Case, one: Followed) -> float | None:
-    interest = interests.of_topic(one.topic)
-    if not interest:
+    profile = profiles.of_topic(one.topic)
+    if not profile:
         return None
-    name = one.topic.name if one.topic.owner_id is None else ""  # a reader's own may be "Mine"
-    profile = {"name": name, "keywords": interest.keywords, "sentence": interest.sentence}
     paper = {"id": case.paper.pk, "title": case.paper.title, "abstract": case.paper.abstract}
-    found = Ranker().fit([paper]).relevance(profile)
+    ranker = Ranker(calibration=relevance.calibration_in_use()).fit([paper], spaces.current().space)
+    found = ranker.relevance(profile)
     return found[0] if found else None
 
 

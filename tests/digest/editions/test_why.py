@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from digest.editions import compose, digests, schedule
+from digest.editions import compose, digests, feedback, schedule
 from digest.editions.why import Account, Outcome, why
 from digest.models import (
     Digest,
@@ -598,6 +598,26 @@ class TestTopic:
         )
         assert account.cure == "take survey off the list of what you never want"
 
+    def test_what_the_reader_never_wants_kept_it_out_of_the_mail_that_was_made(self) -> None:
+        found = paper("On agents: a survey")
+        paper("Agents")
+        subscriber = reader("agent")
+        feedback.mute(subscriber.pk, "survey", now=NOON)
+        deliver(composed())
+        Paper.objects.filter(pk=found.pk).update(title="On agents")
+
+        account = told(subscriber, found.arxiv_id)
+
+        assert account.sentence == "You did not get it because you never want survey, which it was then."
+
+    def test_what_the_reader_said_after_the_mail_was_made_is_not_blamed(self) -> None:
+        papers = [paper("Agents"), paper("Agents: a survey", votes=5)]
+        subscriber = reader("agent", max_papers=1)
+        deliver(composed())
+        feedback.mute(subscriber.pk, "survey", now=NEXT_MORNING)
+
+        assert "it is number 2 of 2 that Agent has for you" in told(subscriber, papers[1]).sentence
+
     def test_what_the_reader_said_after_the_mail_was_made_did_not_count(self) -> None:
         found = paper("On agents: a survey")
         subscriber = reader("robot")
@@ -648,23 +668,62 @@ class TestRelevance:
         assert "it looks hardly relevant to Agent, and you take papers from 50 % on" in account.sentence
         assert account.cure == "add to Agent what you look for in papers like this"
 
-    def test_before_the_edition_is_scored_the_topic_s_own_words_tell(self) -> None:
-        near, far = paper("Language agents that plan"), paper("On the growth of wheat")
+    def interested(self) -> Subscriber:
         subscriber = SubscriberFactory()
         wish = topics.filter_revision("kind:paper", now=NOON)
         own = TopicFactory(
             name="Mine", slug=None, owner=subscriber, filter=wish, keywords=["language agents"]
         )
-        SubscribedTopicFactory(subscriber=subscriber, topic=own)
+        SubscribedTopicFactory(subscriber=subscriber, topic=own, min_relevance=50)
+        return subscriber
+
+    def test_is_told_before_the_edition_is_scored_and_before_it_opens(self) -> None:
+        near, far = paper("Language agents that plan"), paper("On the growth of wheat")
+        subscriber = self.interested()
+
+        for edition_is_open in (False, True):
+            if edition_is_open:
+                opened()
+            stages = [
+                told(subscriber, one, now=MORNING_AFTER).topics[0].stage("relevance") for one in (near, far)
+            ]
+
+            assert [stage.outcome for stage in stages] == [Outcome.PASSED, Outcome.FAILED]
+            assert stages[0].facts["percent"] >= 70
+            assert stages[1].facts["least"] == 50
+
+    def test_is_that_by_which_the_mail_was_made(self) -> None:
+        near, far = paper("Language agents that plan"), paper("On the growth of wheat", votes=90)
+        subscriber = self.interested()
+        deliver(composed())
+
+        assert told(subscriber, near).got
+        account = told(subscriber, far)
+        assert account.sentence == (
+            "You did not get it because it looks hardly relevant to Mine, and you take papers from 50 % on."
+        )
+        assert account.topics[0].stage("filter").words == "Mine takes in every paper that is relevant enough"
+
+    def test_counts_what_the_reader_said_of_papers(self) -> None:
+        liked = paper("The growth of wheat under drought", day=DAY - timedelta(days=3))
+        far = paper("On the growth of wheat")
+        subscriber = self.interested()
         opened()
+        before = told(subscriber, far, now=MORNING_AFTER).topics[0].stage("relevance")
+        feedback.say_more(subscriber.pk, liked.pk, now=NOON, topic_id=Topic.objects.get(name="Mine").pk)
 
-        stages = [
-            told(subscriber, one, now=MORNING_AFTER).topics[0].stage("relevance") for one in (near, far)
-        ]
+        after = told(subscriber, far, now=MORNING_AFTER).topics[0].stage("relevance")
 
-        assert [stage.outcome for stage in stages] == [Outcome.PASSED, Outcome.FAILED]
-        assert stages[0].facts["percent"] >= 70
-        assert stages[1].facts["least"] == 50
+        assert after.facts["probability"] > before.facts["probability"]
+
+    def test_does_not_apply_to_mails_from_before_it_was_worked_out(self) -> None:
+        far = paper("On the growth of wheat")
+        subscriber = self.interested()
+        edition = opened()
+        compose.compose(edition, now=MORNING_AFTER)
+        EditionRelevance.objects.all().delete()
+
+        assert told(subscriber, far).topics[0].stage("relevance").outcome == Outcome.NOT_APPLICABLE
 
     def test_of_a_topic_that_scores_nothing_it_does_not_apply(self) -> None:
         found = paper("On agents")
