@@ -53,7 +53,7 @@ class TestTranslate:
             ("让语言模型根据人类偏好进行对齐的训练方法", {"language model", "human preference", "alignment"}),
             ("面向低资源语言的机器翻译", {"low-resource language", "machine translation"}),
             ("检测人工智能生成的文本与图像", {"detection", "AI", "text", "image"}),
-            ("从单张图片重建三维人体", {"single image", "reconstruction", "3D human"}),
+            ("从单张图片重建三维人体", {"single image", "3D reconstruction", "human body"}),
             ("大模型推理服务的调度与键值缓存管理", {"LLM serving", "scheduling", "KV cache"}),
             ("提示注入与越狱攻击的防御", {"prompt injection", "jailbreak attack", "defense"}),
             (
@@ -61,7 +61,7 @@ class TestTranslate:
                 {"screen", "operation", "mobile phone", "computer", "agent"},
             ),
             ("基于扩散模型的蛋白质结构设计", {"diffusion model", "protein structure", "design"}),
-            ("用图神经网络预测分子性质", {"graph neural network", "prediction", "molecule", "property"}),
+            ("用图神经网络预测分子性质", {"graph neural network", "molecular property prediction"}),
             ("求解偏微分方程的神经网络", {"partial differential equation", "neural network"}),
             ("四足机器人越野行走", {"quadruped robot", "off-road", "locomotion"}),
             ("引力波与黑洞的数据分析", {"gravitational wave", "black hole", "data analysis"}),
