@@ -1,8 +1,9 @@
 """What a filter, an interest, or both would have brought on the last listing days, had somebody had them."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 from digest.matching.calibration import shown_percent
 from digest.matching.explain import Reason
@@ -66,21 +67,25 @@ def backtest(
     *,
     filter: Filter | None = None,
     interest: Interest | None = None,
+    name: str = "",
+    liked: Sequence[Mapping[str, Any]] = (),
+    disliked: Sequence[Mapping[str, Any]] = (),
     min_relevance: int | None = None,
 ) -> BackTest:
     """Some 20 ms over 5,000 papers the first time, from what `recent` has prepared.
 
     With an interest alone every paper may enter, and those that are shown with LEAST_RELEVANCE or more count;
-    with a filter, its hits, or those of at least `min_relevance` percent. Raises ValueError for neither.
+    with a filter, its hits, or those of at least `min_relevance` percent. `name`, `liked` and `disliked`
+    are the rest of the profile, as rank.Ranker reads it. Raises ValueError for neither filter nor interest.
     """
     interest = interest or Interest()
-    if filter is None and not interest:
+    if filter is None and not interest and not liked:
         raise ValueError("A back-test needs a filter or an interest.")
     is_open = filter is None
     filter = filter or parsed(interests.EVERY_PAPER)
-    least = interests.threshold(interest, filter.canonical, min_relevance)
+    least = interests.LEAST_RELEVANCE if is_open and min_relevance is None else min_relevance
     hits = recent.find(filter)
-    scored = recent.score(interest)
+    scored = recent.score(interest, name=name, liked=liked, disliked=disliked)
     if scored is None:
         found = Found(recent, ()) if is_open else hits
         return BackTest(recent, filter, least, found, len(hits), None)

@@ -36,6 +36,7 @@ from subscriptions.filters.tree import (
 # An occurrence of a word is one integer: row, node before it, node after it (normal.MAX_WORDS < 2**20).
 _NODE_BITS = 20
 _NODE = (1 << _NODE_BITS) - 1
+_Span = tuple[int, int]  # in the array of all occurrences: from, to
 # Atoms whose papers are kept, some 6 KB each over 1,000 papers. A preview asks for new ones at every key.
 MAX_REMEMBERED = 10_000
 
@@ -289,7 +290,7 @@ class _TextIndex:
         self._folded: list[normal.Folded] = []
         self._starts: list[array[int]] = []
         self._ends: list[array[int]] = []
-        self._occurrences: dict[str, array[int]] = {}
+        by_word: dict[str, array[int]] = {}
         for row, (_, text) in enumerate(rows):
             read = normal.lattice(text)
             self._folded.append(read.folded)
@@ -297,28 +298,44 @@ class _TextIndex:
             self._ends.append(array("i", read.ends))
             row_bits = row << 2 * _NODE_BITS
             for word, start, end in read.edges:
-                occurrences = self._occurrences.get(word)
+                occurrences = by_word.get(word)
                 if occurrences is None:
-                    occurrences = self._occurrences[word] = array("Q")
+                    occurrences = by_word[word] = array("Q")
                 occurrences.append(row_bits | start << _NODE_BITS | end)
-        self._by_stem: dict[str, list[str]] = {}
-        for word in self._occurrences:
-            self._by_stem.setdefault(normal.stem(word), []).append(word)
+        by_stem: dict[str, list[str]] = {}
+        for word in by_word:
+            by_stem.setdefault(normal.stem(word), []).append(word)
+        # All in one array, words of one stem side by side: an array for each word would be a hundred thousand
+        # things that Python's garbage collector looks at again and again.
+        self._occurrences = np.frombuffer(
+            b"".join(by_word[word] for words in by_stem.values() for word in words), np.uint64
+        )
+        self._words: dict[str, _Span] = {}
+        self._stems: dict[str, _Span] = {}
+        end = 0
+        for stem, words in by_stem.items():
+            start = end
+            for word in words:
+                self._words[word] = (end, end + len(by_word[word]))
+                end += len(by_word[word])
+            self._stems[stem] = (start, end)
 
     @cached_property
     def _sorted_words(self) -> list[str]:
-        return sorted(self._occurrences)
+        return sorted(self._words)
 
     def having(self, pattern: normal.Pattern) -> "npt.NDArray[np.int64]":
         """The papers in which the pattern stands, ascending: as `find`, a hundred times faster."""
+        if not self._may_have(pattern):
+            return np.empty(0, np.int64)
         # reached[n]: the nodes (each with its row) that lie after the first n units.
         reached: list[list[npt.NDArray[np.uint64]]] = [[] for _ in range(len(pattern.units) + 1)]
         for step in pattern.steps:
             before = reached[step.start]
             if step.start and not before:
                 continue
-            for word in self._words_of(step):
-                occurrences = np.frombuffer(self._occurrences[word], np.uint64)
+            for begin, end in self._spans_of(step):
+                occurrences = self._occurrences[begin:end]
                 if step.start:
                     starts = occurrences >> _NODE_BITS
                     if len(before) > 1:
@@ -333,6 +350,14 @@ class _TextIndex:
             return np.empty(0, np.int64)
         rows = np.unique(np.concatenate(reached[-1]) >> _NODE_BITS).astype(np.int64)
         return np.unique(self._papers_of_rows[rows])
+
+    def _may_have(self, pattern: normal.Pattern) -> bool:
+        """Whether each of the pattern's words stands somewhere, alone or joined; in few papers few do."""
+        there: set[int] = set()
+        for step in pattern.steps:
+            if step.is_prefix or step.word in self._stems:
+                there.update(range(step.start, step.end))
+        return len(there) == len(pattern.units)
 
     @cached_property
     def _papers_of_rows(self) -> "npt.NDArray[np.int64]":
@@ -371,31 +396,32 @@ class _TextIndex:
         return found
 
     def stems(self) -> "Iterator[tuple[str, npt.NDArray[np.int64]]]":
-        for stem, words in self._by_stem.items():
-            rows = [np.frombuffer(self._occurrences[word], np.uint64) >> 2 * _NODE_BITS for word in words]
-            yield stem, self._papers_of_rows[np.concatenate(rows).astype(np.int64)]
+        papers = self._papers_of_occurrences
+        for stem, (begin, end) in self._stems.items():
+            yield stem, papers[begin:end]
 
     def occurrences(self) -> Occurrences:
-        stems = list(self._by_stem)
-        of_stems = [[self._occurrences[word] for word in words] for words in self._by_stem.values()]
-        joined = np.frombuffer(b"".join(one for words in of_stems for one in words), np.uint64)
-        lengths = [sum(map(len, words)) for words in of_stems]
-        papers = self._papers_of_rows[(joined >> 2 * _NODE_BITS).astype(np.int64)]
-        return Occurrences(stems, np.repeat(np.arange(len(stems)), lengths), papers)
+        lengths = [end - begin for begin, end in self._stems.values()]
+        which = np.repeat(np.arange(len(lengths)), lengths)
+        return Occurrences(list(self._stems), which, self._papers_of_occurrences)
+
+    @property
+    def _papers_of_occurrences(self) -> "npt.NDArray[np.int64]":
+        return self._papers_of_rows[(self._occurrences >> 2 * _NODE_BITS).astype(np.int64)]
 
     def _occurrences_of(self, step: normal.Step) -> Iterator[int]:
-        for word in self._words_of(step):
-            yield from self._occurrences[word]
+        for begin, end in self._spans_of(step):
+            yield from self._occurrences[begin:end].tolist()
 
-    def _words_of(self, step: normal.Step) -> Iterator[str]:
+    def _spans_of(self, step: normal.Step) -> "Iterator[_Span]":
         if step.is_prefix:
             words = self._sorted_words
             at = bisect_left(words, step.word)
             while at < len(words) and words[at].startswith(step.word):
-                yield words[at]
+                yield self._words[words[at]]
                 at += 1
-        else:
-            yield from self._by_stem.get(step.word, ())
+        elif step.word in self._stems:
+            yield self._stems[step.word]
 
     def find_exact(self, text: str) -> dict[int, str]:
         found: dict[int, str] = {}

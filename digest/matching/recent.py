@@ -167,7 +167,7 @@ class Recent:
     _parts: tuple[_Part, ...] = ()
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _hits: dict[str, PartHits] = field(default_factory=dict)
-    _scored: "OrderedDict[tuple[str, Interest], Scored | None]" = field(default_factory=OrderedDict)
+    _scored: "OrderedDict[tuple[object, ...], Scored | None]" = field(default_factory=OrderedDict)
 
     def find(self, *filters: Filter) -> "Found":
         """The papers that at least one of the filters finds."""
@@ -189,21 +189,37 @@ class Recent:
         """Of all papers, whether its filter finds them or not; None for a pure filter."""
         return self.score(interests.of_topic(topic), name=_telling_name(topic))
 
-    def score(self, interest: Interest, *, name: str = "") -> Scored | None:
-        """Of all papers; None where the interest says nothing that can be read. Some 20 ms, then kept."""
-        if not interest or not self.papers:
+    def score(
+        self,
+        interest: Interest,
+        *,
+        name: str = "",
+        liked: Sequence[Mapping[str, Any]] = (),
+        disliked: Sequence[Mapping[str, Any]] = (),
+    ) -> Scored | None:
+        """Of all papers; None where the profile says nothing that can be read. Some 20 ms, then kept.
+
+        `liked` and `disliked` are papers as rank.Ranker reads them: id, title, abstract.
+        """
+        if not (interest or liked) or not self.papers:
             return None
-        key = (name, interest)
+        key = (name, interest, *(tuple(str(paper["id"]) for paper in some) for some in (liked, disliked)))
         with self._lock:
             if key not in self._scored:
-                self._scored[key] = self._score(interest, name)
+                profile = {
+                    "name": name,
+                    "keywords": interest.keywords,
+                    "sentence": interest.sentence,
+                    "liked": liked,
+                    "disliked": disliked,
+                }
+                self._scored[key] = self._score(profile)
                 while len(self._scored) > _MOST_SCORED:
                     self._scored.popitem(last=False)
             self._scored.move_to_end(key)
             return self._scored[key]
 
-    def _score(self, interest: Interest, name: str) -> Scored | None:
-        profile = {"name": name, "keywords": interest.keywords, "sentence": interest.sentence}
+    def _score(self, profile: Mapping[str, Any]) -> Scored | None:
         prepared = self._ranker.prepare(profile)
         probabilities = self._ranker.relevance(prepared)
         if prepared is None or probabilities is None:
@@ -222,9 +238,11 @@ class Recent:
         return Pool(ground, [part.measured(ground) for part in self._parts])
 
     def get_ready(self) -> "Recent":
-        """Measure all papers, so that nobody who asks for a relevance waits for it."""
-        with self._lock:
-            _ = self._pool.vectors, self._pool.occurrence
+        """Measure all papers and sort their words, so that nobody who asks waits for it."""
+        if self.papers:
+            with self._lock:
+                self._ranker.relevance({"name": self.papers[0].title})
+                self._evaluate(parsed("paper*"))
         return self
 
     def count(self, filter: Filter) -> int:

@@ -5,12 +5,14 @@ the papers' own words, so that hits are as dense as in life. Fixed seeds: two ru
 """
 
 import contextlib
+import gc
 import json
 import multiprocessing
 import random
 import resource
 import secrets
 import socketserver
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -26,6 +28,8 @@ from django.db import connection
 from psycopg import sql
 
 from digest.editions import compose, run, schedule
+from digest.matching import recent
+from digest.matching.backtest import backtest
 from digest.matching.index import DayIndex
 from digest.models import Batch, Paper, Sighting, Source
 from digest.papers import sample
@@ -33,12 +37,14 @@ from digest.papers.ingest import ingest
 from digest.sources.records import PaperRecord, Parsed
 from subscriptions import topics
 from subscriptions.filters import parse
+from subscriptions.interests import Interest
 from subscriptions.mail import ledger
 from subscriptions.models import SubscribedTopic, Subscriber, Topic
 
 DAY = date(2026, 8, 20)
 NOW = datetime(2026, 8, 21, 1, tzinfo=UTC)
 FILTERS = 300
+PROFILES = 200  # back-tested
 CATEGORIES = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
 # What authors leave in their abstracts: one in eight has a command, one in ten a dollar sign.
 LATEX = (
@@ -93,7 +99,7 @@ class _QueryCounter:
         return execute(*arguments)
 
 
-# --- the five of them -----------------------------------------------------------------------------
+# --- the six of them ------------------------------------------------------------------------------
 
 
 def match(*, subscribers: int, papers: int) -> Measured:
@@ -191,12 +197,53 @@ def ingest_day(*, subscribers: int, papers: int) -> Measured:
     )
 
 
+def backtest_profiles(*, subscribers: int, papers: int) -> Measured:
+    """Back-test PROFILES random profiles over 30 listing days, each asked for the first time.
+
+    The papers are indexed and measured before, as they are in a web process. `subscribers` plays no part.
+    """
+    dice = random.Random(17)
+    _fill_papers(papers, dice, days=recent.DAYS)
+    clock = _Clock()
+    now = recent.current(now=NOW).get_ready()
+    ready = clock.seconds
+    profiles = list(_profiles(PROFILES, dice))
+    gc.collect()
+    gc.freeze()  # as digest/wsgi.py does
+    found, took, worked = 0, [], []
+    for profile in profiles:
+        started, cpu_started = clock.seconds, clock.cpu_seconds
+        tested = backtest(now, **profile)
+        found += len(tested.found)
+        tested.found.per_day()
+        _ = tested.best
+        took.append(clock.seconds - started)
+        worked.append(clock.cpu_seconds - cpu_started)
+    gc.unfreeze()
+    return Measured(
+        clock.seconds,
+        clock.cpu_seconds,
+        {"papers_prepared": papers / ready, "profiles": len(took) / sum(took)},
+        {
+            "papers": len(now.papers),
+            "days": len(now.days),
+            "profiles": len(took),
+            "found": found,
+            "median_ms": round(1000 * statistics.median(took), 1),
+            "worst_ms": round(1000 * max(took), 1),
+            "median_cpu_ms": round(1000 * statistics.median(worked), 1),
+            "worst_cpu_ms": round(1000 * max(worked), 1),
+        },
+    )
+
+
 BENCHMARKS: dict[str, Callable[..., Measured]] = {
     "ingest": ingest_day,
     "match": match,
     "compose": compose_edition,
     "deliver": deliver,
     "day": day,
+    "backtest": backtest_profiles,
 }
 
 
@@ -274,11 +321,44 @@ def fill(*, papers: int, subscribers: int) -> None:
         cursor.execute("ANALYZE")
 
 
-def _fill_papers(papers: int, dice: random.Random) -> None:
+def _profiles(count: int, dice: random.Random) -> Iterator[dict[str, Any]]:
+    """Filters, keywords, sentences and liked papers, alone and together, from the words of the sample."""
+    texts = filter_texts(count)
+    entries = _entries()
+    for number, text in enumerate(texts):
+        titles = [entry["title"].split() for entry in dice.sample(entries, 5)]
+        keywords = [
+            " ".join(words[at : at + 2]) for words in titles if (at := dice.randrange(len(words))) >= 0
+        ]
+        sentence = dice.choice(entries)["abstract"].split(". ")[0]
+        liked = [
+            {"id": f"{number}-{place}", "title": entry["title"], "abstract": entry["abstract"]}
+            for place, entry in enumerate(dice.sample(entries, 3))
+        ]
+        yield (
+            {"filter": parse(text)},
+            {"interest": Interest.of(keywords)},
+            {"interest": Interest.of((), sentence)},
+            {"interest": Interest.of(keywords, sentence), "filter": parse(text), "min_relevance": 60},
+            {"interest": Interest.of(keywords), "liked": liked},
+        )[number % 5]
+
+
+def _fill_papers(papers: int, dice: random.Random, *, days: int = 1) -> None:
+    """Spread over listing days up to DAY; where there are several, every second paper has no votes yet."""
     entries = _entries()
     source = Source.objects.get(slug="huggingface")
-    batch = Batch.objects.create(
-        source=source, listing_day=DAY, declared=papers, parsed=papers, fetched_at=NOW, settled_at=NOW
+    listing_days = [DAY - timedelta(days=back) for back in range(days)]
+    batches = Batch.objects.bulk_create(
+        Batch(
+            source=source,
+            listing_day=day,
+            declared=papers // days,
+            parsed=papers // days,
+            fetched_at=NOW,
+            settled_at=NOW,
+        )
+        for day in listing_days
     )
     stored = Paper.objects.bulk_create(
         Paper(
@@ -290,8 +370,8 @@ def _fill_papers(papers: int, dice: random.Random) -> None:
             summary=dice.choice(entries)["summary"],
             authors=[f"Author {dice.randint(1, 500)}" for _ in range(dice.randint(1, 12))],
             organization=dice.choice(ORGANISATIONS),
-            first_listed_on=DAY,
-            votes=dice.randint(0, 90),
+            first_listed_on=listing_days[number % days],
+            votes=dice.randint(0, 90) if days == 1 or number // days % 2 else None,
             comments=dice.randint(0, 9),
             counted_at=NOW,
             created_at=NOW,
@@ -300,8 +380,15 @@ def _fill_papers(papers: int, dice: random.Random) -> None:
         for number in range(papers)
     )
     Sighting.objects.bulk_create(
-        Sighting(paper=paper, source=source, batch=batch, listing_day=DAY, seen_at=NOW, votes=paper.votes)
-        for paper in stored
+        Sighting(
+            paper=paper,
+            source=source,
+            batch=batches[number % days],
+            listing_day=listing_days[number % days],
+            seen_at=NOW,
+            votes=paper.votes,
+        )
+        for number, paper in enumerate(stored)
     )
 
 

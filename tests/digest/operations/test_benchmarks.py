@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from digest.matching import recent
 from digest.models import Paper
 from digest.operations import benchmarks
 from subscriptions.models import SubscribedTopic, Subscriber
@@ -28,3 +29,14 @@ def test_a_days_papers_are_stored_three_times_over_at_a_cost_that_does_not_grow(
     assert set(counts["rates"]) == {"new", "again", "changed"}
     assert max(queries[1]) <= max(queries[0]) + 2
     assert max(queries[1]) <= 20
+
+
+@pytest.mark.django_db
+def test_profiles_are_tried_on_thirty_days(monkeypatch):
+    monkeypatch.setattr(benchmarks, "PROFILES", 5)
+    monkeypatch.setattr(recent, "_kept", None)
+
+    counts: dict[str, Any] = benchmarks.backtest_profiles(subscribers=0, papers=60).as_json()
+
+    assert (counts["papers"], counts["days"], counts["profiles"]) == (60, 30, 5)
+    assert 0 < counts["median_cpu_ms"] <= counts["worst_cpu_ms"]
