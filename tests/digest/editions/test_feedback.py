@@ -33,6 +33,13 @@ from tests.factories import (
 
 pytestmark = pytest.mark.django_db
 
+
+@pytest.fixture(autouse=True)
+def _papers_in_general():
+    """Kept for a day in a process, and a test's day has papers of its own."""
+    feedback._background.cache_clear()
+
+
 LATER = MORNING_AFTER + timedelta(hours=1)
 
 

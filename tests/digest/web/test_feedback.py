@@ -27,6 +27,12 @@ from tests.factories import (
 pytestmark = pytest.mark.django_db
 
 
+@pytest.fixture(autouse=True)
+def _papers_in_general():
+    """Kept for a day in a process, and a test's day has papers of its own."""
+    feedback._background.cache_clear()
+
+
 def token_of(reader: Subscriber) -> str:
     url = tokens.preferences_url(reader.pk, now=timezone.now())
     return re.search(r"/preferences/([^/]+)/", url)[1]
