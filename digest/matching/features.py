@@ -36,8 +36,8 @@ FEATURES = (
 _FEEDBACK_PAPERS = 20
 _LOOKED_AT = 600  # references whose words are looked at closely for feedback
 _COVER_WEIGHT = 2.0  # of the words' coverage beside meaning and words, in choosing them
-_LOWEST = 0.03  # a word that is missing altogether leaves the others some say
-_MOST_RARE = 5.0  # one strange word must not decide alone
+LOWEST = 0.03  # a word that is missing altogether leaves the others some say
+MOST_RARE = 5.0  # one strange word must not decide alone
 _STEEP, _MIDDLE = 1.2, 2.0  # a word is half spoken of at two standard deviations above the usual
 
 Words = tuple[tuple[str, float], ...]  # stem and weight
@@ -317,6 +317,6 @@ def _covers(prepared: Prepared, papers: Counted) -> tuple[Floats, Floats, Floats
 
 def _cover(words: Words, papers: Counted) -> Floats:
     """The geometric mean of how much a paper speaks of each word: what is missing cannot be made up for."""
-    weights = np.minimum(np.array([weight for _, weight in words], np.float32), _MOST_RARE)
+    weights = np.minimum(np.array([weight for _, weight in words], np.float32), MOST_RARE)
     spoken = papers.touched([word for word, _ in words])
-    return np.asarray(np.exp(weights @ np.log(spoken + _LOWEST) / weights.sum()), np.float32)
+    return np.asarray(np.exp(weights @ np.log(spoken + LOWEST) / weights.sum()), np.float32)

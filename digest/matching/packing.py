@@ -1,0 +1,237 @@
+"""Prepared profiles as bytes, for storage, and many of them side by side as arrays, for batch.py.
+
+Pure. A packed profile of 500 dimensions and a dozen words has some 2.3 kB with vectors in 16 bits. To read it
+takes a thousandth of the time that preparing one does.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from digest.matching import encoders
+from digest.matching.features import Prepared, Words
+from digest.matching.sense import Asked
+from digest.matching.space import Floats
+
+VERSION = 1
+_HEAD = np.dtype(
+    [
+        ("version", "u1"),
+        ("bytes", "u1"),  # of a number in a vector: 2 or 4
+        ("has_name", "u1"),
+        ("has_sentence", "u1"),
+        ("dimensions", "<u2"),
+        ("words", "<u2"),
+        ("groups", "<u2"),  # the name's words, each keyword's, the sentence's
+        ("group_words", "<u2"),  # in all groups together
+        ("phrases", "<u2"),
+        ("liked", "<u2"),
+        ("disliked", "<u2"),
+        ("sensed", "<u2"),  # vectors of an encoder: 0, or 1 and one for each liked paper
+        ("text", "<u4"),  # bytes
+    ]
+)
+_VECTORS: dict[int, np.dtype[Any]] = {2: np.dtype("<f2"), 4: np.dtype("<f4")}
+_BETWEEN = "\0"  # texts; none holds it
+
+
+class BadProfileError(ValueError):
+    """The bytes are no packed profile, or one of another version or space."""
+
+
+def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
+    """For storage. Vectors in 16 bits, which moves a cosine by less than 0.0005; `exactly`: in 32."""
+    groups = [prepared.name] if prepared.name else []
+    groups += prepared.keywords
+    groups += [prepared.sentence] if prepared.sentence else []
+    words = [*prepared.words, *(word for group in groups for word in group)]
+    texts = (prepared.kind, *(stem for stem, _ in words), *prepared.phrases, *prepared.liked_titles)
+    text = _BETWEEN.join([one.replace(_BETWEEN, " ") for one in texts]).encode()
+    vectors = [prepared.direction[None, :], prepared.feedback[None, :], prepared.liked, prepared.disliked]
+    sensed = [prepared.sense.direction[None, :], prepared.sense.liked] if prepared.sense else []
+    head = np.zeros((), _HEAD)
+    head["version"] = VERSION
+    head["bytes"] = 4 if exactly else 2
+    head["has_name"] = bool(prepared.name)
+    head["has_sentence"] = bool(prepared.sentence)
+    head["dimensions"] = len(prepared.direction)
+    head["words"] = len(prepared.words)
+    head["groups"] = len(groups)
+    head["group_words"] = len(words) - len(prepared.words)
+    head["phrases"] = len(prepared.phrases)
+    head["liked"] = len(prepared.liked)
+    head["disliked"] = len(prepared.disliked)
+    head["sensed"] = sum(map(len, sensed))
+    head["text"] = len(text)
+    return b"".join(
+        (
+            head.tobytes(),
+            *(np.asarray(some, _VECTORS[4 if exactly else 2]).tobytes() for some in (*vectors, *sensed)),
+            np.array([weight for _, weight in words], "<f4").tobytes(),
+            np.array([len(group) for group in groups], "<u2").tobytes(),
+            text,
+        )
+    )
+
+
+def unpack(packed: bytes) -> Prepared:
+    """What `pack` wrote. Raises BadProfileError."""
+    return Profiles.read([packed]).prepared(0)
+
+
+@dataclass(frozen=True, eq=False)
+class Profiles:
+    """Prepared profiles in one space, side by side. Lists of unequal lengths follow each other in one."""
+
+    kinds: list[str]
+    vectors: npt.NDArray[Any]  # (profiles × 2 × dimensions): direction and feedback; in 16 or 32 bits
+    stems: list[str]  # each profile's words, then those of its groups
+    weights: Floats  # of the stems
+    words: npt.NDArray[np.int64]  # by profile: how many stems are words,
+    group_words: npt.NDArray[np.int64]  # and how many are of groups
+    groups: npt.NDArray[
+        np.int64
+    ]  # by profile: how many groups; the name's is the first, the sentence's the last
+    group_sizes: npt.NDArray[np.int64]  # by group: how many words
+    has_name: npt.NDArray[np.bool_]
+    has_sentence: npt.NDArray[np.bool_]
+    phrases: list[str]
+    phrase_counts: npt.NDArray[np.int64]  # by profile
+    examples: dict[int, tuple[Floats, Floats]]  # liked and disliked, of the profiles that have any
+    liked_titles: dict[int, tuple[str, ...]]
+    senses: dict[int, Asked]  # of the profiles that were prepared with an encoder
+
+    def __len__(self) -> int:
+        return len(self.kinds)
+
+    @classmethod
+    def of(cls, prepared: Sequence[Prepared]) -> "Profiles":
+        return cls.read([pack(one, exactly=True) for one in prepared])
+
+    @classmethod
+    def read(cls, packed: Sequence[bytes]) -> "Profiles":
+        """Profiles that `pack` wrote, all of one space. 3 µs each. Raises BadProfileError."""
+        if not packed:
+            raise BadProfileError("Here are no profiles to read.")
+        if min(map(len, packed)) < _HEAD.itemsize:
+            raise BadProfileError("These bytes are too few for a profile.")
+        heads = np.frombuffer(b"".join([one[: _HEAD.itemsize] for one in packed]), _HEAD)
+        if (heads["version"] != VERSION).any() or heads["bytes"][0] not in _VECTORS:
+            raise BadProfileError(f"These profiles were not packed in version {VERSION}.")
+        for name in ("bytes", "dimensions"):
+            if (heads[name] != heads[name][0]).any():
+                raise BadProfileError(f"These profiles differ in the {name} of their vectors.")
+        number = _VECTORS[int(heads["bytes"][0])]
+        dimensions = int(heads["dimensions"][0])
+        count = {name: heads[name].astype(np.int64) for name in _HEAD.names or ()}
+        cuts = np.cumsum(
+            [
+                np.full(len(packed), _HEAD.itemsize),
+                np.full(len(packed), 2 * dimensions * number.itemsize),
+                (count["liked"] + count["disliked"]) * dimensions * number.itemsize,
+                count["sensed"] * encoders.DIMENSIONS * number.itemsize,
+                (count["words"] + count["group_words"]) * 4,
+                count["groups"] * 2,
+                count["text"],
+            ],
+            axis=0,
+        )
+        if (cuts[-1] != [len(one) for one in packed]).any():
+            raise BadProfileError("A packed profile is not as long as it says.")
+
+        def part(number: int) -> list[bytes]:
+            begins, ends = cuts[number].tolist(), cuts[number + 1].tolist()
+            return [one[begin:end] for one, begin, end in zip(packed, begins, ends, strict=True)]
+
+        kinds, stems, phrases, titles = _texts(part(5), count)
+        vectors = np.frombuffer(b"".join(part(0)), number).reshape(len(packed), 2, dimensions)
+        examples, senses = {}, {}
+        for row in np.flatnonzero(count["liked"] + count["disliked"]).tolist():
+            begin, end = cuts[1][row], cuts[2][row]
+            both = np.frombuffer(packed[row][begin:end], number).astype(np.float32).reshape(-1, dimensions)
+            examples[row] = both[: count["liked"][row]], both[count["liked"][row] :]
+        for row in np.flatnonzero(count["sensed"]).tolist():
+            begin, end = cuts[2][row], cuts[3][row]
+            seen = np.frombuffer(packed[row][begin:end], number).astype(np.float32)
+            seen = seen.reshape(-1, encoders.DIMENSIONS)
+            senses[row] = Asked(seen[0], seen[1:])
+        return cls(
+            kinds,
+            vectors,
+            stems,
+            np.frombuffer(b"".join(part(3)), "<f4"),
+            count["words"],
+            count["group_words"],
+            count["groups"],
+            np.frombuffer(b"".join(part(4)), "<u2").astype(np.int64),
+            count["has_name"] > 0,
+            count["has_sentence"] > 0,
+            phrases,
+            count["phrases"],
+            examples,
+            titles,
+            senses,
+        )
+
+    def prepared(self, row: int) -> Prepared:
+        """One of them by itself again."""
+        first = int((self.words[:row] + self.group_words[:row]).sum())
+        last = first + int(self.words[row] + self.group_words[row])
+        said: Words = tuple(zip(self.stems[first:last], self.weights[first:last].tolist(), strict=True))
+        words, rest = said[: self.words[row]], said[self.words[row] :]
+        groups = []
+        begin = int(self.groups[:row].sum())
+        for size in self.group_sizes[begin : begin + int(self.groups[row])].tolist():
+            groups.append(rest[:size])
+            rest = rest[size:]
+        name = groups.pop(0) if self.has_name[row] else ()
+        sentence = groups.pop() if self.has_sentence[row] else ()
+        begin = int(self.phrase_counts[:row].sum())
+        none = np.zeros((0, self.vectors.shape[2]), np.float32)
+        liked, disliked = self.examples.get(row, (none, none))
+        return Prepared(
+            kind=self.kinds[row],
+            direction=self.vectors[row, 0].astype(np.float32),
+            feedback=self.vectors[row, 1].astype(np.float32),
+            words=words,
+            phrases=tuple(self.phrases[begin : begin + int(self.phrase_counts[row])]),
+            name=name,
+            keywords=tuple(groups),
+            sentence=sentence,
+            liked=liked,
+            disliked=disliked,
+            liked_titles=self.liked_titles.get(row, ()),
+            sense=self.senses.get(row),
+        )
+
+
+def _texts(
+    parts: list[bytes], count: dict[str, npt.NDArray[np.int64]]
+) -> tuple[list[str], list[str], list[str], dict[int, tuple[str, ...]]]:
+    """Kinds, stems, phrases, and liked papers' titles by row."""
+    try:
+        said = np.array(_BETWEEN.encode().join(parts).decode().split(_BETWEEN), object)
+    except UnicodeDecodeError as error:
+        raise BadProfileError("The words of a packed profile cannot be read.") from error
+    roles = np.stack(
+        [
+            np.ones(len(parts), np.int64),
+            count["words"] + count["group_words"],
+            count["phrases"],
+            count["liked"],
+        ],
+        axis=1,
+    )
+    if roles.sum() != len(said):
+        raise BadProfileError("A packed profile has not as many words as it says.")
+    role = np.repeat(np.tile(np.arange(4), len(parts)), roles.ravel())
+    titles: dict[int, tuple[str, ...]] = {}
+    left = said[role == 3].tolist()
+    for row in np.flatnonzero(count["liked"]).tolist():
+        number = int(count["liked"][row])
+        titles[row] = tuple(left[:number])
+        left = left[number:]
+    return said[role == 0].tolist(), said[role == 1].tolist(), said[role == 2].tolist(), titles
