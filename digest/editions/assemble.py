@@ -7,7 +7,7 @@ mail can be made again exactly, all but the dates inside its personal links.
 import binascii
 import bisect
 import functools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,6 +15,7 @@ import lxml.html
 from django.conf import settings
 from django.utils import translation
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from digest.editions import cards, digests, prose, wording
 from digest.editions.cards import Piece, in_html, in_text
@@ -286,6 +287,7 @@ class Assembler:
 
 _NOTHING: tuple[Hits, str] = ({}, "")
 _NO_PIECE = Piece("")
+_END_OF_LINK = in_text("/\n")
 
 
 def _name(topic: Topic, language: str) -> wording.Name:
@@ -314,6 +316,7 @@ class _Card:
     html_tail: bytes
     text_head: bytes
     text_tail: bytes
+    in_link: bytes  # the paper's number, as it ends a personal link in either part
 
 
 @dataclass
@@ -332,15 +335,14 @@ class _Look:
     def __post_init__(self) -> None:
         self._html = {name: Piece(stored) for name, stored in self.shell.pieces["html"].items()}
         self._text = {name: Piece(stored) for name, stored in self.shell.pieces["text"].items()}
+        # Whether relevance can be shown: not in shells that were stored before mails knew of it.
+        self.takes_relevance = cards.GUTTERS[0] in self._html
         # Few distinct ones among many readers: a topic's name and count, the reasons of one filter.
         self._reasons = functools.lru_cache(maxsize=20_000)(self._encoded_reasons)
+        self._text_reasons = functools.lru_cache(maxsize=20_000)(self._encoded_text_reasons)
+        self._in_card = functools.lru_cache(maxsize=20_000)(self._filled_in_card)
         self._piece = functools.lru_cache(maxsize=20_000)(self._filled)
         self._text_piece = functools.lru_cache(maxsize=20_000)(self._text_filled)
-
-    @property
-    def takes_relevance(self) -> bool:
-        """Whether relevance can be shown: not in shells that were stored before mails knew of it."""
-        return cards.GUTTERS[0] in self._html
 
     def bring(self, paper_ids: set[int]) -> None:
         """Load the cards of these papers; those that are missing are made first."""
@@ -359,8 +361,13 @@ class _Look:
             paper__in=paper_ids,
         )
         for row in rows.iterator(chunk_size=500):
-            head = Piece(bytes(row.html_head).decode("ascii"))
-            card = _Card(head, *map(bytes, (row.html_tail, row.text_head, row.text_tail)))
+            card = _Card(
+                html_head=Piece(bytes(row.html_head).decode("ascii")),
+                html_tail=bytes(row.html_tail),
+                text_head=bytes(row.text_head),
+                text_tail=bytes(row.text_tail),
+                in_link=in_text(str(row.paper_id)),
+            )
             self._cards[row.paper_id, row.form] = card
             first_line = binascii.a2b_qp(card.text_head).partition(b"\n")[0]
             self.titles[row.paper_id] = first_line.decode().strip()
@@ -397,15 +404,12 @@ class _Look:
                     parts.append(piece("band" if number else "band_first", ("band", item.band)))
                 parts.append(piece(_opening(0 if item.band else number, item.form)))
                 card = self._cards[item.paper_id, item.form]
-                parts.append(card.html_head.filled(self._in_card(item)))
+                in_card = self._in_card(item.form, item.votes, item.is_scored, item.percent)
+                parts.append(card.html_head.filled(in_card))
                 if item.why:
                     opening = "why_open_brief" if item.form == Card.Form.BRIEF else "why_open"
-                    link = {"rules_url": rules_url, "paper_id": in_html(str(item.paper_id))}
-                    parts += (
-                        self._html[opening].filled(link),
-                        self._reasons(item.why)[0],
-                        piece("why_close"),
-                    )
+                    link = {"rules_url": rules_url, "paper_id": card.in_link}
+                    parts += (self._html[opening].filled(link), self._reasons(item.why))
                 parts += (card.html_tail, piece("item_close"))
             parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
@@ -428,29 +432,34 @@ class _Look:
     def _filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._html[name].filled({slot: in_html(value) for slot, value in values})
 
-    def _in_card(self, item: wording.Item) -> dict[str, bytes]:
+    def _filled_in_card(
+        self, form: str, votes: int | None, is_scored: bool, percent: str
+    ) -> dict[str, bytes]:
         """What fills the slots of a card; those of older editions have none."""
         if not self.takes_relevance:
             return {}
-        votes = (("votes", str(item.votes)), ("votes_word", item.votes_word))
-        counted = b""
-        if item.is_scored and item.votes is not None:
-            counted = self._piece("counted_brief" if item.form == Card.Form.BRIEF else "counted", *votes)
-        gutter = cards.gutter_of(item.form, votes=item.votes, is_scored=item.is_scored, percent=item.percent)
+        numbers = (
+            ("percent", percent),
+            ("votes", str(votes)),
+            ("votes_word", ngettext("vote", "votes", votes or 0)),
+        )
+        counted = "counted_brief" if form == Card.Form.BRIEF else "counted"
         return {
-            "gutter": self._piece(gutter, ("percent", item.percent), *votes),
-            "counted": counted,
+            "gutter": self._filled(
+                cards.gutter_of(form, votes=votes, is_scored=is_scored, percent=percent), *numbers
+            ),
+            "counted": self._filled(counted, *numbers) if is_scored and votes is not None else b"",
         }
 
-    def _encoded_reasons(self, why: tuple[wording.Why, ...]) -> tuple[bytes, bytes]:
-        """The parts of a why-line, for the HTML and for the text."""
+    def _encoded_reasons(self, why: tuple[wording.Why, ...]) -> bytes:
+        """The parts of a why-line and its end."""
         chip = [self._html.get(name, _NO_PIECE).filled({}) for name in ("chip_open", "chip_close")]
         parts: list[bytes] = []
         for part in why:
             marked = in_html(prose.comma()).join(self._filled("mark", ("word", word)) for word in part.words)
             blank = " " if part.words and part.where else ""
             parts += (in_html("\u2002 "), chip[0], marked, in_html(blank + part.where), chip[1])
-        return b"".join(parts), in_text(wording.plain(why))
+        return b"".join((*parts, self._html["why_close"].filled({})))
 
     # --- the text part ----------------------------------------------------------------------------------
 
@@ -468,7 +477,10 @@ class _Look:
                 if item.band:
                     parts.append(piece("band", ("band", item.band)))
                 card = self._cards[item.paper_id, item.form]
-                parts += (piece("item"), card.text_head, *self._text_why(item, rules_url), card.text_tail)
+                parts += (piece("item"), card.text_head, self._text_reasons(item.percent, item.why))
+                if item.why and self.takes_relevance:
+                    parts += (rules_url, card.in_link, _END_OF_LINK)
+                parts.append(card.text_tail)
             parts += [piece("reason", ("reason", reason)) for reason in section.reasons]
         if view.more:
             values = {"more": in_text(view.more), "view_url": in_text(urls["view_url"])}
@@ -479,18 +491,15 @@ class _Look:
         parts.append(self._text["bottom"].filled({name: in_text(value) for name, value in personal.items()}))
         return b"".join(parts)
 
-    def _text_why(self, item: wording.Item, rules_url: bytes) -> Iterator[bytes]:
+    def _encoded_text_reasons(self, percent: str, why: tuple[wording.Why, ...]) -> bytes:
+        """The lines of a paper's relevance and reasons, and what stands before its link."""
         colon = prose.colon()
-        if item.percent:
-            yield in_text(f"{_('Relevance')}{colon}{item.percent}\n")
-        if item.why:
-            yield from (in_text(f"{_('Why')}{colon}"), self._reasons(item.why)[1], in_text("\n"))
-        if item.why and self.takes_relevance:
-            yield from (
-                in_text(f"{_('More or less like this')}{colon}"),
-                rules_url,
-                in_text(f"{item.paper_id}/\n"),
-            )
+        lines = f"{_('Relevance')}{colon}{percent}\n" if percent else ""
+        if why:
+            lines += f"{_('Why')}{colon}{wording.plain(why)}\n"
+        if why and self.takes_relevance:
+            lines += f"{_('More or less like this')}{colon}"
+        return in_text(lines)
 
     def _text_filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._text[name].filled({slot: in_text(value) for slot, value in values})

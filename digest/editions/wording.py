@@ -188,9 +188,8 @@ def view(
         if not section["papers"]:
             empty.append((topic, section))
             continue
-        given = [pk for pk in section["papers"] if pk in kept]
-        whys = {pk: _why(known, section, pk, names, form=forms[pk]) for pk in given}
-        items = tuple(_items(known, section, {pk: forms[pk] for pk in given}, whys))
+        given = {pk: forms[pk] for pk in section["papers"] if pk in kept}
+        items = tuple(_items(known, section, given, _whys(known, section, given, names)))
         rows.append(Row(topic.name, topic.url, len(section["papers"])))
         if items:
             count = prose.comma().join(_counts(known, section["papers"]))
@@ -273,18 +272,20 @@ def _items(
     if not any(percents.values()):
         yield from (Item(pk, form, whys[pk], known.votes[pk]) for pk, form in forms.items())
         return
+    distinct = {*percents.values()}
+    figures = {percent: prose.percent(percent) if percent is not None else "" for percent in distinct}
+    bands = {percent: _band(percent) for percent in distinct}
     said = ""
     for pk, form in forms.items():
-        percent = percents[pk]
         # A post stands where its words put it, under the heading that is there.
-        band = said if pk in known.media else _band(percent)
+        band = said if pk in known.media else bands[percents[pk]]
         yield Item(
             pk,
             form,
             whys[pk],
             known.votes[pk],
             is_scored=True,
-            percent=prose.percent(percent) if percent is not None else "",
+            percent=figures[percents[pk]],
             band=band if band != said else "",
         )
         said = band
@@ -325,17 +326,21 @@ def _best(known: Known, digest: Digest) -> int | None:
 # --- why ---------------------------------------------------------------------------------------------
 
 
-def _why(
-    known: Known, section: Mapping[str, Any], paper_id: int, names: Mapping[int, str], *, form: str
-) -> tuple[Why, ...]:
-    parts = known.why(section, paper_id)[: REASONS_OF_BRIEFS if form == Card.Form.BRIEF else REASONS]
-    also = [names[pk] for pk in section.get("also", {}).get(str(paper_id), ()) if pk in names]
-    elsewhere = prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})
-    facts = [Why((), elsewhere)] if also else []
-    # Among papers that nobody has voted for, the first is first by chance.
-    if known.places.get(paper_id) == 1 and known.votes.get(paper_id):
-        facts += _place(known, paper_id)
-    return (*parts, _rule(known, section), *facts)
+def _whys(
+    known: Known, section: Mapping[str, Any], forms: Mapping[int, str], names: Mapping[int, str]
+) -> dict[int, tuple[Why, ...]]:
+    rule = _rule(known, section)
+    whys: dict[int, tuple[Why, ...]] = {}
+    for pk, form in forms.items():
+        parts = known.why(section, pk)[: REASONS_OF_BRIEFS if form == Card.Form.BRIEF else REASONS]
+        facts: list[Why] = []
+        if also := [names[one] for one in section.get("also", {}).get(str(pk), ()) if one in names]:
+            facts.append(Why((), prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})))
+        # Among papers that nobody has voted for, the first is first by chance.
+        if known.places.get(pk) == 1 and known.votes.get(pk):
+            facts += _place(known, pk)
+        whys[pk] = (*parts, rule, *facts)
+    return whys
 
 
 def _rule(known: Known, section: Mapping[str, Any]) -> Why:
