@@ -317,6 +317,7 @@ _SKIPPED_STEMS = frozenset(map(normal.stem, _SCHOLARLY.split()))
 _LEAST_LETTERS = 2
 _PRIOR_PAPERS = 2.0  # papers in general weigh as much as this many of the reader's
 _UNKNOWN_SHARE = 0.002  # of papers that have a word which none of the background has
+_UNSEEN_PAPERS = 50  # that many with none of the words are thought beside the background
 _LEAST_DIFFERENCE = 0.1  # in the share of papers that have the word
 _LEAST_WEIGHT = 0.4  # below it, a word may well be chance
 _IN_ABSTRACT = 0.5  # of a word in the title
@@ -346,7 +347,15 @@ class Background:
         for title, abstract in texts:
             papers += 1
             counts.update(_terms(title).keys() | _terms(abstract).keys())
-        return cls({term: number / papers for term, number in counts.items() if number > 1})
+        # A handful of papers, such as the reader's own, says little of papers in general.
+        unseen = _UNSEEN_PAPERS * _UNKNOWN_SHARE
+        return cls(
+            {
+                term: (number + unseen) / (papers + _UNSEEN_PAPERS)
+                for term, number in counts.items()
+                if number > 1
+            }
+        )
 
     def share(self, term: str) -> float:
         return self.shares.get(term, _UNKNOWN_SHARE)

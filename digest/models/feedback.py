@@ -42,8 +42,8 @@ class Feedback(models.Model):
 class ReaderModel(models.Model):
     """A linear model of one reader's own, learnt from what they said; see matching/learning.py.
 
-    Takes over from the default weights where it was better on the reader's own held-out opinions. It may be
-    deleted at any time: it is made again from `Feedback`.
+    Takes over from the default weights where it was better on the reader's own held-out opinions. It is made
+    again from `Feedback` at any time; only the words that the reader took out stand nowhere else.
     """
 
     subscriber = models.OneToOneField(
