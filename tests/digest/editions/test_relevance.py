@@ -3,9 +3,11 @@
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import lxml.html  # type: ignore[import-untyped]
 import pytest
+from django.urls import resolve
 
 from digest.editions import assemble, cards
 from digest.models import Card, Digest, Edition, EditionPaper, EditionRelevance, Paper, Shell
@@ -216,6 +218,7 @@ class TestReasons:
         links = [chip.getparent().get("href") for chip in document.find_class("chip")]
         assert list(dict.fromkeys(LINK.fullmatch(link)[1] for link in links)) == ids
         assert LINK.findall(text(content)) == ids
+        assert resolve(urlsplit(links[0]).path).url_name == "paper-and-you"
 
     def test_stay_as_words_on_a_page_without_a_reader(self):
         shown = Scored(0.9, reasons=[["about", "memory"]])
