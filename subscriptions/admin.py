@@ -333,6 +333,7 @@ class TopicForm(forms.ModelForm):
             "name",
             "slug",
             "group",
+            "parent",
             "position",
             "description",
             "keywords",
@@ -345,6 +346,17 @@ class TopicForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         if self.instance.pk:
             self.initial.setdefault("filter_text", self.instance.filter.canonical)
+        parents = self.fields["parent"]
+        assert isinstance(parents, forms.ModelChoiceField)
+        parents.queryset = Topic.objects.catalogue()
+
+    def clean_parent(self) -> Topic | None:
+        above = parent = self.cleaned_data["parent"]
+        while above is not None and self.instance.pk:
+            if above.pk == self.instance.pk:
+                raise forms.ValidationError(f"{parent} is this topic or part of it. Choose another.")
+            above = above.parent
+        return parent
 
     def clean_filter_text(self) -> str:
         try:
@@ -390,7 +402,7 @@ class TopicAdmin(OperatorAdmin):
     ordering = ["position", "name"]
     list_select_related = ["filter"]
     fieldsets = [
-        (None, {"fields": ["name", "slug", "group", "position", "filter_text"]}),
+        (None, {"fields": ["name", "slug", "group", "parent", "position", "filter_text"]}),
         ("For readers", {"fields": ["description", "keywords"]}),
         ("Translations", {"fields": ["names", "descriptions"]}),
         ("End", {"fields": ["retired_at"]}),

@@ -211,6 +211,21 @@ class TestTopics:
         assert "Column 1: this bracket is never closed. Put )" in page
         assert not Topic.objects.filter(slug="kites").exists()
 
+    @pytest.mark.parametrize("parent", ["agents", "memory", "coding-agents", "code-generation"])
+    def test_a_topic_stands_under_another_but_never_under_itself(self, admin_client, parent):
+        topic = Topic.objects.get(slug="coding-agents")
+        under = Topic.objects.get(slug=parent)
+
+        page = admin_client.post(
+            f"{TOPICS}{topic.pk}/change/",
+            self.DATA | {"filter_text": "kite", "slug": topic.slug, "parent": under.pk},
+        ).content.decode()
+
+        topic.refresh_from_db()
+        is_below = parent in ("coding-agents", "code-generation")
+        assert ("is this topic or part of it" in page) == is_below
+        assert topic.parent.slug == ("agents" if is_below else parent)
+
     def test_a_topic_of_the_catalogue_needs_a_slug(self, admin_client):
         page = admin_client.post(
             f"{TOPICS}add/", self.DATA | {"slug": "", "filter_text": "kite"}
