@@ -118,6 +118,11 @@ CELERY_BEAT_SCHEDULE = {
         "schedule": 600.0,  # until then, the reader's examples do without a model of their own
         "options": {"expires": 600},
     },
+    "tend the space of words": {
+        "task": "digest.tasks.tend_space",
+        "schedule": 1800.0,
+        "options": {"expires": 1800},
+    },
     "tend pauses": {"task": "subscriptions.tasks.tend", "schedule": 600.0, "options": {"expires": 600}},
     "sweep": {"task": "digest.tasks.sweep", "schedule": 60.0, "options": {"expires": 60}},
 }

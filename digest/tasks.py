@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils import timezone
 
 from digest.editions import ai_wishes, compose, reader_models, schedule, send
-from digest.matching import extras
+from digest.matching import extras, spaces
 from digest.models import Edition
 from digest.operations import health
 from digest.papers import ai, citations, fetch, lookups
@@ -110,6 +110,12 @@ def learn_from_opinions() -> None:
     now = timezone.now()
     reader_models.learn_due(now=now, seconds=LEARN_SECONDS, stop=_is_draining)
     reader_models.refit_calibration(now=now)
+
+
+@shared_task(ignore_result=True)
+def tend_space() -> None:
+    """Train a space of words on this installation's papers once a week, and bring it into use."""
+    spaces.tend(now=timezone.now(), seconds=ENRICH_SECONDS)
 
 
 @shared_task(ignore_result=True)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from digest.matching import calibration, extras, judge, learning, profiles, rank, spaces
+from digest.matching import batch, calibration, extras, judge, learning, packing, profiles, rank, spaces
 from digest.matching.features import Prepared
 from digest.matching.index import DayIndex
 from digest.matching.learning import LinearModel
@@ -66,19 +66,23 @@ class Relevance:
         wanted = {topic.pk: topic for topic in topics if topic.pk not in self._known}
         wanted = {pk: topic for pk, topic in wanted.items() if interests.of_topic(topic)}
         self._known.update(self._stored(wanted))
-        missing = [topic for pk, topic in wanted.items() if pk not in self._known]
-        rows = [
-            EditionRelevance(
-                edition=self.edition,
-                topic=topic,
-                scored=[[pk, *scored] for pk, scored in self._score(topic, found(topic.filter_id)).items()],
-            )
-            for topic in missing
-        ]
-        if rows:
+        missing = {pk: topic for pk, topic in wanted.items() if pk not in self._known}
+        if missing:
+            scored = self._score(missing, found)
             # Another process may have scored one meanwhile: the stored scores are everybody's.
-            EditionRelevance.objects.bulk_create(rows, ignore_conflicts=True, batch_size=200)
-            self._known.update(self._stored([topic.pk for topic in missing]))
+            EditionRelevance.objects.bulk_create(
+                [
+                    EditionRelevance(
+                        edition=self.edition,
+                        topic=topic,
+                        scored=[[paper_id, *one] for paper_id, one in scored.get(pk, _NONE).items()],
+                    )
+                    for pk, topic in missing.items()
+                ],
+                ignore_conflicts=True,
+                batch_size=200,
+            )
+            self._known.update(self._stored(missing))
 
     def personal(
         self,
@@ -94,13 +98,14 @@ class Relevance:
         prepared = self._ranker.prepare(profile) if profile and found else None
         if prepared is None:
             return _NONE
-        scores = self._log_odds(prepared)
+        scores = self._ranker.score(prepared)
         if model is not None:
             scores = np.asarray(
                 learning.adjust(scores, self._ranker.vectors, model, space=self._ground.name), np.float32
             )
         is_told = bool(prepared.words) or len(prepared.liked) > 1
-        return self._scored(prepared, scores, found, is_told=is_told)
+        at = self._positions
+        return self._scored(prepared, {pk: float(scores[at[pk]]) for pk in found}, is_told=is_told)
 
     def _stored(self, topic_ids: Collection[int]) -> dict[int, Scores]:
         rows = self.edition.relevances.filter(topic__in=topic_ids).values_list("topic_id", "scored")
@@ -109,38 +114,51 @@ class Relevance:
             for topic_id, scored in rows
         }
 
-    def _score(self, topic: Topic, found: Collection[int]) -> Scores:
-        prepared = self._ranker.prepare(profiles.of_topic(topic)) if found else None
-        if prepared is None:
-            return _NONE
-        scored = self._scored(prepared, self._log_odds(prepared), found, is_told=True)
-        grades = judge.grades_of(extras.interest_of(topic), found)
-        return {
-            pk: one._replace(probability=round(judge.moved(one.probability, grades[pk]), 4))
-            if pk in grades and one.probability is not None
-            else one
-            for pk, one in scored.items()
-        }
+    def _score(
+        self, topics: Mapping[int, Topic], found: Callable[[int], Collection[int]]
+    ) -> dict[int, Scores]:
+        """Of many topics at once, by topic id."""
+        papers = {pk: found(topic.filter_id) for pk, topic in topics.items()}
+        asked = [topic for pk, topic in topics.items() if papers[pk]]
+        prepared = profiles.prepared(
+            asked,
+            space_id=self._ground.pk,
+            prepare=self._ranker.prepare,
+            encoder=self._ranker.sensed.name if self._ranker.sensed else "",
+        )
+        if not prepared:
+            return {}
+        ids = list(prepared)
+        at = self._positions
+        hits = [sum(1 << at[paper_id] for paper_id in papers[pk]) for pk in ids]
+        scorer = batch.Scorer(self._ranker.papers, self._ranker.sensed)
+        scores = scorer.score(
+            packing.Profiles.of([prepared[pk] for pk in ids]), batch.as_bits(hits, len(self.paper_ids))
+        )
+        all_scored = {}
+        for number, pk in enumerate(ids):
+            positions, log_odds = scores.of(number)
+            by_paper = dict(zip(positions.tolist(), log_odds.tolist(), strict=True))
+            scored = self._scored(
+                prepared[pk], {paper_id: by_paper[at[paper_id]] for paper_id in papers[pk]}, is_told=True
+            )
+            all_scored[pk] = _judged(topics[pk], scored)
+        return all_scored
 
-    def _scored(
-        self, prepared: Prepared, scores: rank.Scores, found: Collection[int], *, is_told: bool
-    ) -> Scores:
+    def _scored(self, prepared: Prepared, log_odds: Mapping[int, float], *, is_told: bool) -> Scores:
         """Probabilities of these papers, and of the most relevant the reasons."""
         at = self._positions
-        probabilities = self._ranker.probabilities(scores)
-        best = sorted(found, key=lambda pk: (-scores[at[pk]], at[pk]))[:REASONED]
+        shown = self._ranker.probabilities(np.array(list(log_odds.values()), np.float32)).tolist()
+        best = sorted(log_odds, key=lambda pk: (-log_odds[pk], at[pk]))[:REASONED]
         why = {pk: self._reasons(prepared, at[pk]) for pk in best}
         return {
-            pk: Scored(round(float(probabilities[at[pk]]), 4) if is_told else None, why.get(pk, []))
-            for pk in found
+            pk: Scored(round(probability, 4) if is_told else None, why.get(pk, []))
+            for pk, probability in zip(log_odds, shown, strict=True)
         }
 
     def _reasons(self, prepared: Prepared, position: int) -> list[list[str]]:
         reasons = rank.explained(prepared, self._ranker.papers, position)
         return [[reason.field, reason.atom_text] for reason in reasons]
-
-    def _log_odds(self, prepared: Prepared) -> rank.Scores:
-        return self._ranker.score(prepared)
 
     @cached_property
     def _positions(self) -> dict[int, int]:
@@ -159,6 +177,17 @@ class Relevance:
         ]
         ranker = rank.Ranker(calibration=calibration_in_use(), encoder=extras.encoder())
         return ranker.fit(papers, self._ground.space, index=index)
+
+
+def _judged(topic: Topic, scored: Scores) -> Scores:
+    """Moved by a model's grades, where there are any."""
+    grades = judge.grades_of(extras.interest_of(topic), scored)
+    return {
+        pk: one._replace(probability=round(judge.moved(one.probability, grades[pk]), 4))
+        if pk in grades and one.probability is not None
+        else one
+        for pk, one in scored.items()
+    }
 
 
 def calibration_in_use() -> rank.Calibration:

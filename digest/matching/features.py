@@ -106,8 +106,8 @@ class Counted:
             directions = self.space.directions[[column for _, column in known]]
             mean, deviation = self.space.usual(directions)
             above = (directions @ self.vectors.T - mean[:, None]) / deviation[:, None]
-            is_placed = directions.any(1)
-            near = is_placed[:, None] / (1 + np.exp(-_STEEP * (above - _MIDDLE)))
+            is_placed = np.linalg.norm(directions, axis=1, keepdims=True) > 0
+            near = is_placed / (1 + np.exp(-_STEEP * (above - _MIDDLE)))
             touched[rows] = np.maximum(touched[rows], near)
         return touched
 
@@ -159,13 +159,18 @@ def prepare(profile: Mapping[str, Any], space: Space) -> Prepared | None:
         sentence=_single(sentence, space),
         liked=likes,
         disliked=paper_vectors(disliked, space),
-        liked_titles=tuple(" ".join(str(paper["title"]).split()) for paper in liked),
+        liked_titles=tuple(_shown_title(paper) for paper in liked),
     )
     known = {str(paper.get("id", "")) for paper in (*liked, *disliked)} - {""}
     feedback = _fitting(given, space, without=known)
     if len(likes):
         feedback = feedback + _sum(likes.mean(0, keepdims=True), space)
     return Prepared(**{**given.__dict__, "feedback": space.unit(feedback[None, :])[0]})
+
+
+def _shown_title(paper: Mapping[str, Any]) -> str:
+    """As the paper has it, where the title that counts lacks words which its reader has taken out."""
+    return " ".join(str(paper.get("shown_title") or paper["title"]).split())
 
 
 def kind_of(*, name: str, keywords: Sequence[str], sentence: str, liked: int, is_translated: bool) -> str:

@@ -39,6 +39,8 @@ _CONSTANTS = {
 }
 _REASONS_ABOUT = 3  # words in an explanation
 _CANDIDATES = 8  # words that are tried out for it
+_TELLING = 2.5  # rarity from which a word says anything to a reader: in less than one paper of twelve
+_LEAST_DROP = 0.05  # of the log-odds, that a word's absence makes
 _SIMILAR = 0.25  # cosine from which a liked paper is named
 
 logger = logging.getLogger(__name__)
@@ -188,7 +190,7 @@ def explained(prepared: Prepared, papers: Papers, position: int) -> list[Reason]
     """See Ranker.explain. About a millisecond."""
     constants = constants_of(prepared.kind)
     reasons = _phrases(prepared, papers, position)
-    reasons += _liked(prepared, papers.vectors[position], constants)
+    reasons += _liked(prepared, papers.vectors[position])
     shown = " ".join(reason.atom_text.casefold() for reason in reasons)
     return (
         reasons
@@ -206,13 +208,21 @@ def _phrases(prepared: Prepared, papers: Papers, position: int) -> list[Reason]:
         for place in ("title", "abstract"):
             if position in papers.index.standing(phrase, place):
                 written = papers.index.as_written(phrase, place, position)
-                found.append(Reason(" ".join((written or phrase).split()), place))
+                found.append(Reason(_tidy(written or phrase), place))
                 break
     return sorted(dict.fromkeys(found), key=lambda reason: reason.field != "title")
 
 
-def _liked(prepared: Prepared, vector: Floats, constants: Constants) -> list[Reason]:
-    if not len(prepared.liked) or not constants.weights[FEATURES.index("nearest")] + constants.weights[0]:
+def _tidy(text: str) -> str:
+    """On one line, without a bracket that is only closed or only opened here: "LLM) agents"."""
+    for opening, closing in ("()", "[]", "{}"):
+        if text.count(opening) != text.count(closing):
+            text = text.replace(opening, " ").replace(closing, " ")
+    return " ".join(text.split())
+
+
+def _liked(prepared: Prepared, vector: Floats) -> list[Reason]:
+    if not len(prepared.liked):
         return []
     cosines = prepared.liked @ vector
     nearest = int(cosines.argmax())
@@ -234,8 +244,9 @@ def _carrying(prepared: Prepared, papers: Papers, position: int, constants: Cons
     adds = np.asarray(ground.factors[weights.indices] @ _by_block(pull, ground, weights)) * weights.data
     wanted = {stem for stem, _ in prepared.words}
     asked = np.array([ground.words[column] in wanted for column in weights.indices])
-    order = np.argsort(-(adds + asked * np.abs(adds).max()), kind="stable")[:_CANDIDATES]
-    columns = weights.indices[order]
+    tells = asked | (ground.rarity[weights.indices] >= _TELLING)
+    order = np.argsort(-(adds + asked * np.abs(adds).max()), kind="stable")
+    columns = weights.indices[order[tells[order]][:_CANDIDATES]]
     rows = sp.vstack([row] * (len(columns) + 1), "lil")
     for number, column in enumerate(columns):
         rows[number, column] = 0
@@ -243,7 +254,7 @@ def _carrying(prepared: Prepared, papers: Papers, position: int, constants: Cons
     scores = features.measured(prepared, variants) @ constants.weights
     drops = scores[-1] - scores[:-1]
     document = papers.index.documents[position]
-    best = [number for number in np.argsort(-drops, kind="stable") if drops[number] > 0]
+    best = [number for number in np.argsort(-drops, kind="stable") if drops[number] >= _LEAST_DROP]
     return [
         written
         for number in best

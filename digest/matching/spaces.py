@@ -1,12 +1,13 @@
 """The space in use: the starter, joined by the newest that this installation trained on its own papers."""
 
 import logging
+import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from digest.matching import space
+from digest.matching import profiles, rank, space
 from digest.matching.documents import document
 from digest.matching.index import DayIndex
 from digest.models import Paper
@@ -48,6 +49,12 @@ def current() -> Ground:
     return kept
 
 
+def unready() -> Ground | None:
+    """A space that was trained and is not in use yet, since profiles are still being projected into it."""
+    newest = Stored.objects.order_by("-pk").values_list("pk", "ready_at").first()
+    return _ground(newest[0]) if newest is not None and newest[1] is None else None
+
+
 def _ground(pk: int | None) -> Ground:
     if pk is not None:
         try:
@@ -64,7 +71,7 @@ def is_due(*, now: datetime) -> bool:
     return newest is None or newest <= now - TRAINED_EVERY
 
 
-def train(*, now: datetime) -> Stored | None:
+def train(*, now: datetime) -> Ground | None:
     """Train a space on the papers of the last days; None where there are too few, so that the starter stays.
 
     It is in use from the moment that `make_ready` says so. Some 10 s for 5,000 papers.
@@ -74,7 +81,29 @@ def train(*, now: datetime) -> Stored | None:
         return None
     index = DayIndex([document(paper) for paper in papers])
     data = space.Space.trained(index).to_bytes()
-    return Stored.objects.create(trained_at=now, papers=len(papers), data=data)
+    stored = Stored.objects.create(trained_at=now, papers=len(papers), data=data)
+    log.info("Space %s was trained on %d papers.", stored.pk, len(papers))
+    return _ground(stored.pk)
+
+
+def tend(*, now: datetime, seconds: float) -> Ground | None:
+    """Train a space where one is due, and project what readers follow into it before it comes into use.
+
+    For at most about `seconds`; the next call goes on. The space that came into use, if one did.
+    """
+    began = time.monotonic()
+    ground = unready()
+    if ground is None:
+        ground = train(now=now) if is_due(now=now) else None
+        if ground is None:
+            return None
+    assert ground.pk is not None
+    ranker = rank.Ranker().fit([], ground.space)
+    left = seconds - (time.monotonic() - began)
+    if profiles.project(space_id=ground.pk, prepare=ranker.prepare, seconds=left):
+        return None
+    make_ready(ground.pk, now=now)
+    return ground
 
 
 def _recent(now: datetime) -> list[Paper]:
@@ -88,9 +117,9 @@ def _recent(now: datetime) -> list[Paper]:
     return recent if len(recent) >= PAPERS else list(newest[:PAPERS])
 
 
-def make_ready(stored: Stored, *, now: datetime) -> None:
+def make_ready(pk: int, *, now: datetime) -> None:
     """From now on papers are ranked in this space; the last but one before it goes."""
     with transaction.atomic():
-        Stored.objects.filter(pk=stored.pk).update(ready_at=now)
+        Stored.objects.filter(pk=pk).update(ready_at=now)
         kept = Stored.objects.order_by("-pk").values_list("pk", flat=True)[:KEPT]
         Stored.objects.exclude(pk__in=list(kept)).delete()
