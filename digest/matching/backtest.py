@@ -85,7 +85,14 @@ def backtest(
     filter = filter or parsed(interests.EVERY_PAPER)
     least = interests.LEAST_RELEVANCE if is_open and min_relevance is None else min_relevance
     hits = recent.find(filter)
-    scored = recent.score(interest, name=name, liked=liked, disliked=disliked)
+    profile = {
+        "name": name,
+        "keywords": interest.keywords,
+        "sentence": interest.sentence,
+        "liked": liked,
+        "disliked": disliked,
+    }
+    scored = recent.score(profile) if interest or liked else None
     if scored is None:
         found = Found(recent, ()) if is_open else hits
         return BackTest(recent, filter, least, found, len(hits), None)

@@ -19,18 +19,19 @@ import numpy.typing as npt
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Coalesce
 
+from digest import models
+from digest.matching import profiles, spaces
 from digest.matching.calibration import LOWEST_SHOWN, shown_percent
 from digest.matching.documents import document
 from digest.matching.explain import Reason
+from digest.matching.features import Prepared
 from digest.matching.index import DayIndex, Hits
 from digest.matching.pool import Measured, Pool
-from digest.matching.rank import Prepared, Ranker, explained
-from digest.matching.space import Space, starter
+from digest.matching.rank import Calibration, Ranker, explained
+from digest.matching.space import Space
 from digest.models import Batch, Paper, Sighting
 from digest.papers import categories, trending
-from subscriptions import interests
 from subscriptions.filters import Filter, parse
-from subscriptions.interests import Interest
 from subscriptions.models import Topic
 
 DAYS = 30
@@ -165,6 +166,8 @@ class Recent:
     papers: tuple[Paper, ...]  # newest day first, within a day by trending score
     listed: tuple[tuple[date, ...], ...]  # for each paper its days, oldest first
     _parts: tuple[_Part, ...] = ()
+    _space: Space | None = None  # in which relevance is measured; None without papers
+    _calibration: Calibration = field(default_factory=Calibration)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _hits: dict[str, PartHits] = field(default_factory=dict)
     _scored: "OrderedDict[tuple[object, ...], Scored | None]" = field(default_factory=OrderedDict)
@@ -187,32 +190,24 @@ class Recent:
 
     def score_of(self, topic: Topic) -> Scored | None:
         """Of all papers, whether its filter finds them or not; None for a pure filter."""
-        return self.score(interests.of_topic(topic), name=_telling_name(topic))
+        return self.score(profiles.of_topic(topic))
 
-    def score(
-        self,
-        interest: Interest,
-        *,
-        name: str = "",
-        liked: Sequence[Mapping[str, Any]] = (),
-        disliked: Sequence[Mapping[str, Any]] = (),
-    ) -> Scored | None:
-        """Of all papers; None where the profile says nothing that can be read. Some 20 ms, then kept.
+    def score(self, profile: Mapping[str, Any]) -> Scored | None:
+        """A profile as rank.Ranker reads it, over all papers. Some 20 ms, then kept.
 
-        `liked` and `disliked` are papers as rank.Ranker reads them: id, title, abstract.
+        None where it says nothing that can be read, and for a single liked paper.
         """
-        if not (interest or liked) or not self.papers:
+        if not profile or not self.papers:
             return None
-        key = (name, interest, *(tuple(str(paper["id"]) for paper in some) for some in (liked, disliked)))
+        key = (
+            profile.get("name", ""),
+            tuple(profile.get("keywords", ())),
+            profile.get("sentence", ""),
+            tuple(paper["id"] for paper in profile.get("liked", ())),
+            tuple(paper["id"] for paper in profile.get("disliked", ())),
+        )
         with self._lock:
             if key not in self._scored:
-                profile = {
-                    "name": name,
-                    "keywords": interest.keywords,
-                    "sentence": interest.sentence,
-                    "liked": liked,
-                    "disliked": disliked,
-                }
                 self._scored[key] = self._score(profile)
                 while len(self._scored) > _MOST_SCORED:
                     self._scored.popitem(last=False)
@@ -228,14 +223,14 @@ class Recent:
 
     @cached_property
     def _ranker(self) -> Ranker:
-        ranker = Ranker()
+        ranker = Ranker(calibration=self._calibration)
         ranker.papers = self._pool
         return ranker
 
     @cached_property
     def _pool(self) -> Pool:
-        ground = starter()
-        return Pool(ground, [part.measured(ground) for part in self._parts])
+        assert self._space is not None
+        return Pool(self._space, [part.measured(self._space) for part in self._parts])
 
     def get_ready(self) -> "Recent":
         """Measure all papers and sort their words, so that nobody who asks waits for it."""
@@ -389,11 +384,6 @@ def matching_topics(
     return found
 
 
-def _telling_name(topic: Topic) -> str:
-    """A catalogue topic's name says what it is about; a reader's own may be "Mine"."""
-    return topic.name if topic.owner_id is None else ""
-
-
 @lru_cache(maxsize=1024)
 def parsed(canonical: str) -> Filter:
     """A stored filter, read once a process."""
@@ -462,8 +452,18 @@ def _made(earlier: Sequence[_Part]) -> Recent:
         parts.append(known.get(version) or _part(version, list(members[key]), sources))
     papers = tuple(paper for part in parts for paper in part.papers)
     return Recent(
-        tuple(days), papers, tuple(tuple(sorted(listed[paper.pk])) for paper in papers), tuple(parts)
+        tuple(days),
+        papers,
+        tuple(tuple(sorted(listed[paper.pk])) for paper in papers),
+        tuple(parts),
+        spaces.current().space,
+        _calibration(),
     )
+
+
+def _calibration() -> Calibration:
+    newest = models.Calibration.objects.order_by("-made_at").first()
+    return Calibration(newest.intercept, newest.slope) if newest else Calibration()
 
 
 def _part(version: tuple[object, ...], ids: Sequence[int], sources: dict[int, set[str]]) -> _Part:

@@ -323,6 +323,8 @@ def _advice(asked: Asked, tried: BackTest) -> Advice:
 
 def _filter_link(asked: Asked, words: str, text: str, papers: int, *, more: bool = False) -> Link:
     number = present.counted(papers, "more paper" if more else "paper")
+    if more and not papers:
+        number = "nothing more so far"
     return Link(words, number, f"{reverse('preview')}?{asked.query(filter=text)}", "filter", text)
 
 
