@@ -14,7 +14,7 @@ from digest.matching import batch, calibration, extras, judge, learning, packing
 from digest.matching.features import Prepared
 from digest.matching.index import DayIndex
 from digest.matching.learning import LinearModel
-from digest.models import Calibration, Edition, EditionRelevance
+from digest.models import Edition, EditionRelevance
 from subscriptions import interests
 from subscriptions.models import Topic
 
@@ -175,7 +175,7 @@ class Relevance:
             {"id": pk, "title": document.title, "abstract": document.abstract}
             for pk, document in zip(self.paper_ids, index.documents, strict=True)
         ]
-        ranker = rank.Ranker(calibration=calibration_in_use(), encoder=extras.encoder())
+        ranker = rank.Ranker(calibration=spaces.scale(), encoder=extras.encoder())
         return ranker.fit(papers, self._ground.space, index=index)
 
 
@@ -188,9 +188,3 @@ def _judged(topic: Topic, scored: Scores) -> Scores:
         else one
         for pk, one in scored.items()
     }
-
-
-def calibration_in_use() -> rank.Calibration:
-    """What this installation's readers taught of the percentages, if they taught enough."""
-    newest = Calibration.objects.order_by("-made_at").first()
-    return rank.Calibration(newest.intercept, newest.slope) if newest else rank.Calibration()

@@ -19,7 +19,6 @@ import numpy.typing as npt
 from django.db.models import Count, Max, QuerySet
 from django.db.models.functions import Coalesce
 
-from digest import models
 from digest.matching import profiles, spaces
 from digest.matching.calibration import LOWEST_SHOWN, shown_percent
 from digest.matching.documents import document
@@ -457,13 +456,8 @@ def _made(earlier: Sequence[_Part]) -> Recent:
         tuple(tuple(sorted(listed[paper.pk])) for paper in papers),
         tuple(parts),
         spaces.current().space,
-        _calibration(),
+        spaces.scale(),
     )
-
-
-def _calibration() -> Calibration:
-    newest = models.Calibration.objects.order_by("-made_at").first()
-    return Calibration(newest.intercept, newest.slope) if newest else Calibration()
 
 
 def _part(version: tuple[object, ...], ids: Sequence[int], sources: dict[int, set[str]]) -> _Part:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
+from digest import models
 from digest.matching import profiles, rank, space
 from digest.matching.documents import document
 from digest.matching.index import DayIndex
@@ -47,6 +48,12 @@ def current() -> Ground:
     if kept is None or kept.pk != pk:
         kept = _kept = _ground(pk)
     return kept
+
+
+def scale() -> rank.Calibration:
+    """What this installation's readers taught of the percentages, if they taught enough; one small query."""
+    newest = models.Calibration.objects.order_by("-made_at").first()
+    return rank.Calibration(newest.intercept, newest.slope) if newest else rank.Calibration()
 
 
 def unready() -> Ground | None:

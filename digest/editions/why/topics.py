@@ -142,7 +142,7 @@ def _by_its_words(case: Case, one: Followed) -> float | None:
     if not profile:
         return None
     paper = {"id": case.paper.pk, "title": case.paper.title, "abstract": case.paper.abstract}
-    ranker = Ranker(calibration=relevance.calibration_in_use()).fit([paper], spaces.current().space)
+    ranker = Ranker(calibration=spaces.scale()).fit([paper], spaces.current().space)
     found = ranker.relevance(profile)
     return found[0] if found else None
 
