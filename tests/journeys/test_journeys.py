@@ -135,7 +135,7 @@ def test_from_sign_up_to_unsubscribe_in_a_browser(paperboy, page: Page):
     digest = text_of(paperboy.mail_to(address, "Agents|ost-training"))
     assert TITLES[2] in digest
 
-    page.goto(links_in(digest, "preferences")[0])
+    page.goto(min(links_in(digest, "preferences"), key=len))  # the others are about one paper each
     page.locator(".seg label", has_text="Weekly").click()
     page.get_by_role("button", name="Save").click()
     expect(page.get_by_role("status")).to_contain_text("weekly", ignore_case=True)
