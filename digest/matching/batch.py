@@ -143,19 +143,10 @@ class _Block:
         self.intercepts: Floats = np.array([one.intercept for one in constants], np.float32)[of]
 
         places = words.rows_of(profiles.stems)
-        is_word = np.repeat(
-            np.tile([True, False], len(profiles)),
-            np.stack([profiles.words, profiles.group_words], axis=1).ravel(),
-        )
-        self.words = _mean(
-            profiles.weights[is_word],
-            places[is_word],
-            profiles.words,
-            len(words.logs),
-            self.constants[:, _WORDS],
-        )
-        capped = np.minimum(profiles.weights[~is_word], features.MOST_RARE)
-        self._groups = _mean(capped, places[~is_word], profiles.group_sizes, len(words.logs))
+        width = len(words.logs)
+        self.words = _mean(profiles.weights, places, profiles.words, width, self.constants[:, _WORDS])
+        capped = np.minimum(profiles.weights[profiles.members], features.MOST_RARE)
+        self._groups = _mean(capped, places[profiles.members], profiles.group_sizes, width)
         self._first_group = np.concatenate(([0], np.cumsum(profiles.groups)))
         self.keywords = profiles.groups - profiles.has_name - profiles.has_sentence
 

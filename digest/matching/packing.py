@@ -16,7 +16,7 @@ from digest.matching.features import Prepared, Words
 from digest.matching.sense import Asked
 from digest.matching.space import Floats
 
-VERSION = 1
+VERSION = 2
 _HEAD = np.dtype(
     [
         ("version", "u1"),
@@ -26,7 +26,7 @@ _HEAD = np.dtype(
         ("dimensions", "<u2"),
         ("words", "<u2"),
         ("groups", "<u2"),  # the name's words, each keyword's, the sentence's
-        ("group_words", "<u2"),  # in all groups together
+        ("members", "<u2"),  # words of all groups together
         ("phrases", "<u2"),
         ("liked", "<u2"),
         ("disliked", "<u2"),
@@ -43,12 +43,16 @@ class BadProfileError(ValueError):
 
 
 def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
-    """For storage. Vectors in 16 bits, which moves a cosine by less than 0.0005; `exactly`: in 32."""
+    """For storage. Vectors in 16 bits, which moves a cosine by less than 0.0005; `exactly`: in 32.
+
+    The words of name, keywords and sentence are among all `words`, as features.prepare makes them.
+    """
     groups = [prepared.name] if prepared.name else []
     groups += prepared.keywords
     groups += [prepared.sentence] if prepared.sentence else []
-    words = [*prepared.words, *(word for group in groups for word in group)]
-    texts = (prepared.kind, *(stem for stem, _ in words), *prepared.phrases, *prepared.liked_titles)
+    place = {stem: number for number, (stem, _) in enumerate(prepared.words)}
+    members = [place[stem] for group in groups for stem, _ in group]
+    texts = (prepared.kind, *place, *prepared.phrases, *prepared.liked_titles)
     text = _BETWEEN.join([one.replace(_BETWEEN, " ") for one in texts]).encode()
     vectors = [prepared.direction[None, :], prepared.feedback[None, :], prepared.liked, prepared.disliked]
     sensed = [prepared.sense.direction[None, :], prepared.sense.liked] if prepared.sense else []
@@ -60,7 +64,7 @@ def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
     head["dimensions"] = len(prepared.direction)
     head["words"] = len(prepared.words)
     head["groups"] = len(groups)
-    head["group_words"] = len(words) - len(prepared.words)
+    head["members"] = len(members)
     head["phrases"] = len(prepared.phrases)
     head["liked"] = len(prepared.liked)
     head["disliked"] = len(prepared.disliked)
@@ -70,8 +74,8 @@ def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
         (
             head.tobytes(),
             *(np.asarray(some, _VECTORS[4 if exactly else 2]).tobytes() for some in (*vectors, *sensed)),
-            np.array([weight for _, weight in words], "<f4").tobytes(),
-            np.array([len(group) for group in groups], "<u2").tobytes(),
+            np.array([weight for _, weight in prepared.words], "<f4").tobytes(),
+            np.array([*map(len, groups), *members], "<u2").tobytes(),
             text,
         )
     )
@@ -88,14 +92,14 @@ class Profiles:
 
     kinds: list[str]
     vectors: npt.NDArray[Any]  # (profiles × 2 × dimensions): direction and feedback; in 16 or 32 bits
-    stems: list[str]  # each profile's words, then those of its groups
+    stems: list[str]  # the words of all
     weights: Floats  # of the stems
-    words: npt.NDArray[np.int64]  # by profile: how many stems are words,
-    group_words: npt.NDArray[np.int64]  # and how many are of groups
+    words: npt.NDArray[np.int64]  # by profile: how many words
     groups: npt.NDArray[
         np.int64
     ]  # by profile: how many groups; the name's is the first, the sentence's the last
     group_sizes: npt.NDArray[np.int64]  # by group: how many words
+    members: npt.NDArray[np.int64]  # which of `stems` are the words of the groups
     has_name: npt.NDArray[np.bool_]
     has_sentence: npt.NDArray[np.bool_]
     phrases: list[str]
@@ -133,8 +137,8 @@ class Profiles:
                 np.full(len(packed), 2 * dimensions * number.itemsize),
                 (count["liked"] + count["disliked"]) * dimensions * number.itemsize,
                 count["sensed"] * encoders.DIMENSIONS * number.itemsize,
-                (count["words"] + count["group_words"]) * 4,
-                count["groups"] * 2,
+                count["words"] * 4,
+                (count["groups"] + count["members"]) * 2,
                 count["text"],
             ],
             axis=0,
@@ -147,6 +151,11 @@ class Profiles:
             return [one[begin:end] for one, begin, end in zip(packed, begins, ends, strict=True)]
 
         kinds, stems, phrases, titles = _texts(part(5), count)
+        numbers = np.frombuffer(b"".join(part(4)), "<u2").astype(np.int64)
+        is_member = np.repeat(
+            np.tile([False, True], len(packed)), np.stack([count["groups"], count["members"]], 1).ravel()
+        )
+        first_word = np.cumsum(count["words"]) - count["words"]
         vectors = np.frombuffer(b"".join(part(0)), number).reshape(len(packed), 2, dimensions)
         examples, senses = {}, {}
         for row in np.flatnonzero(count["liked"] + count["disliked"]).tolist():
@@ -164,9 +173,9 @@ class Profiles:
             stems,
             np.frombuffer(b"".join(part(3)), "<f4"),
             count["words"],
-            count["group_words"],
             count["groups"],
-            np.frombuffer(b"".join(part(4)), "<u2").astype(np.int64),
+            numbers[~is_member],
+            numbers[is_member] + np.repeat(first_word, count["members"]),
             count["has_name"] > 0,
             count["has_sentence"] > 0,
             phrases,
@@ -178,15 +187,17 @@ class Profiles:
 
     def prepared(self, row: int) -> Prepared:
         """One of them by itself again."""
-        first = int((self.words[:row] + self.group_words[:row]).sum())
-        last = first + int(self.words[row] + self.group_words[row])
-        said: Words = tuple(zip(self.stems[first:last], self.weights[first:last].tolist(), strict=True))
-        words, rest = said[: self.words[row]], said[self.words[row] :]
-        groups = []
+        first = int(self.words[:row].sum())
+        own = slice(first, first + int(self.words[row]))
+        words: Words = tuple(zip(self.stems[own], self.weights[own].tolist(), strict=True))
         begin = int(self.groups[:row].sum())
-        for size in self.group_sizes[begin : begin + int(self.groups[row])].tolist():
-            groups.append(rest[:size])
-            rest = rest[size:]
+        ends = np.cumsum(self.group_sizes)
+        groups = [
+            tuple(
+                words[member - first] for member in self.members[ends[at] - self.group_sizes[at] : ends[at]]
+            )
+            for at in range(begin, begin + int(self.groups[row]))
+        ]
         name = groups.pop(0) if self.has_name[row] else ()
         sentence = groups.pop() if self.has_sentence[row] else ()
         begin = int(self.phrase_counts[:row].sum())
@@ -219,7 +230,7 @@ def _texts(
     roles = np.stack(
         [
             np.ones(len(parts), np.int64),
-            count["words"] + count["group_words"],
+            count["words"],
             count["phrases"],
             count["liked"],
         ],
