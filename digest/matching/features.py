@@ -6,7 +6,7 @@ quiet. All grow with relevance, except `disliked`.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,7 @@ FEATURES = (
 _FEEDBACK_PAPERS = 20
 _LOOKED_AT = 600  # references whose words are looked at closely for feedback
 _COVER_WEIGHT = 2.0  # of the words' coverage beside meaning and words, in choosing them
+_MOST_VECTORS = 8_192  # of liked and disliked papers, remembered: 16 MB
 LOWEST = 0.03  # a word that is missing altogether leaves the others some say
 MOST_RARE = 5.0  # one strange word must not decide alone
 _STEEP, _MIDDLE = 1.2, 2.0  # a word is half spoken of at two standard deviations above the usual
@@ -170,7 +171,7 @@ def prepare(profile: Mapping[str, Any], space: Space) -> Prepared | None:
 
 def _shown_title(paper: Mapping[str, Any]) -> str:
     """As the paper has it, where the title that counts lacks words which its reader has taken out."""
-    return " ".join(str(paper.get("shown_title") or paper["title"]).split())
+    return " ".join(str(paper.get("shown_title") or paper.get("title") or "").split())
 
 
 def kind_of(*, name: str, keywords: Sequence[str], sentence: str, liked: int, is_translated: bool) -> str:
@@ -185,21 +186,28 @@ def paper_vectors(papers: Sequence[Mapping[str, Any]], space: Space) -> Floats:
     """(papers × dimensions), for mappings with title and abstract."""
     if not papers:
         return np.zeros((0, space.dimensions), np.float32)
-    return np.vstack(
-        [_vector(space, str(paper["title"]), str(paper.get("abstract") or "")) for paper in papers]
-    )
+    texts = [(str(paper.get("title") or ""), str(paper.get("abstract") or "")) for paper in papers]
+    return np.vstack([_vector(space, *text) for text in texts])
 
 
-@lru_cache(maxsize=8_192)
 def _vector(space: Space, title: str, abstract: str) -> Floats:
-    index = DayIndex([Document(id="", title=title, abstract=abstract)])
-    return space.vectors(terms.counts(index, space.columns))[0]
+    known = space.memo.setdefault("vectors", {})
+    vector: Floats | None = known.get((title, abstract))
+    if vector is None:
+        index = DayIndex([Document(id="", title=title, abstract=abstract)])
+        vector = space.vectors(terms.counts(index, space.columns))[0]
+        if len(known) >= _MOST_VECTORS:
+            known.clear()
+        known[title, abstract] = vector
+    return vector
 
 
 def _texts(profile: Mapping[str, Any]) -> tuple[str, list[str], str, bool]:
     """Name, keywords and sentence; Chinese ones in English, as far as the glossary goes."""
     name = str(profile.get("name") or "")
-    keywords = [str(word) for word in profile.get("keywords") or () if str(word).strip()]
+    given = profile.get("keywords") or ()
+    words = given.split(",") if isinstance(given, str) else given
+    keywords = [str(word).strip() for word in words if word is not None and str(word).strip()]
     sentence = str(profile.get("sentence") or "")
     if not any(map(normal.is_cjk, "".join((name, *keywords, sentence)))):
         return name, keywords, sentence, False
@@ -267,9 +275,9 @@ def _fitting(given: Prepared, space: Space, *, without: set[str]) -> Floats:
     return _sum(space.references[best].sum(0, keepdims=True), space)
 
 
-@lru_cache(maxsize=4)
 def _references(space: Space) -> Counted:
-    return Counted(space, space.counts, space.columns)
+    counted: Counted = space.memo.setdefault("references", Counted(space, space.counts, space.columns))
+    return counted
 
 
 # --- papers, measured ---------------------------------------------------------------------------------------

@@ -6,7 +6,7 @@ space.py, how its constants were found in docs/matching.md.
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -74,7 +74,7 @@ class Ranker:
 
     def fit(
         self,
-        papers: Sequence[Mapping[str, Any]],
+        papers: Iterable[Mapping[str, Any]],
         background: Space | None = None,
         *,
         index: DayIndex | None = None,
@@ -85,6 +85,7 @@ class Ranker:
         space of these papers where there are enough of them. `index`: of the same papers, where one is at
         hand; making it is most of the work (1 ms a paper).
         """
+        papers = list(papers)
         index = index or DayIndex([_document(paper) for paper in papers])
         if background is None:
             background = space.starter()
@@ -134,7 +135,7 @@ class Ranker:
         shown = self._calibration.intercept + self._calibration.slope * scores
         return np.asarray(1 / (1 + np.exp(-np.clip(shown, -30, 30))), np.float32)
 
-    def explain(self, profile: Profile | Prepared | None, paper_id: str) -> list[Reason]:
+    def explain(self, profile: Profile | Prepared | None, paper_id: str | int) -> list[Reason]:
         """Why this paper has its score, the strongest first: each reason's removal would lower it.
 
         Fields "title" and "abstract": a phrase of the interest stands there. "liked": the title of the
@@ -142,7 +143,8 @@ class Ranker:
         for a paper that was not fitted.
         """
         prepared = self._prepared(profile)
-        return [] if prepared is None else explained(prepared, self.papers, self.papers.positions[paper_id])
+        position = self.papers.positions[str(paper_id)]
+        return [] if prepared is None else explained(prepared, self.papers, position)
 
     @property
     def vectors(self) -> Floats:

@@ -62,13 +62,14 @@ class Sensed:
 
 def _texts(profile: Mapping[str, Any]) -> list[str]:
     """Name, keywords together, sentence: as the reader wrote them, in any language."""
-    keywords = ", ".join(str(word) for word in profile.get("keywords") or ())
+    given = profile.get("keywords") or ()
+    keywords = given if isinstance(given, str) else ", ".join(str(word) for word in given if word)
     parts = (str(profile.get("name") or ""), keywords, str(profile.get("sentence") or ""))
     return [part for part in parts if part.strip()]
 
 
 def _of_papers(papers: Sequence[Mapping[str, Any]], encoder: Encoder) -> Vectors:
-    texts = [paper_text(str(paper["title"]), str(paper.get("abstract") or "")) for paper in papers]
+    texts = [paper_text(str(paper.get("title") or ""), str(paper.get("abstract") or "")) for paper in papers]
     return _centred(encoder.encode(texts), _centre(encoder.name, "papers"))
 
 

@@ -7,9 +7,12 @@ depends on "usual" is measured, so that no score depends on the other papers of 
 """
 
 import io
+import zipfile
+import zlib
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +28,8 @@ LEAST_PAPERS = 1_000  # fewer make no space
 MOST_REFERENCES = 6_000
 _IN_PAPERS = 2  # a word of fewer papers has no neighbours to learn from
 _SATURATION, _LENGTH_SHARE = 1.2, 0.75  # BM25's k1 and b (Robertson and Zaragoza 2009)
+# What numpy and zipfile raise of bytes that are cut off, changed, or something else altogether.
+_UNREADABLE = (OSError, ValueError, KeyError, EOFError, IndexError, TypeError, zipfile.BadZipFile, zlib.error)
 _STARTER = Path(__file__).with_name("starter.npz")
 
 
@@ -47,6 +52,12 @@ class Space:
     blocks: tuple[Floats, ...]
     counts: sp.csr_matrix
     ids: tuple[str, ...] = ()
+
+    @cached_property
+    def memo(self) -> dict[str, Any]:
+        """What others have worked out in this space and keep: it goes when the space goes, of which a worker
+        outlives many."""
+        return {}
 
     @cached_property
     def columns(self) -> dict[str, int]:
@@ -232,9 +243,9 @@ class Space:
                 ids = kept["ids"].tobytes().decode()
                 block = kept["factors"].astype(np.float32) * kept["scale"]
                 having = kept["having"]
-        except (OSError, ValueError, KeyError, EOFError) as error:
+        except _UNREADABLE as error:
             raise BadSpaceError(f"These bytes are no space of words: {error}") from error
-        return cls(
+        space = cls(
             words,
             int(papers),
             having,
@@ -242,6 +253,21 @@ class Space:
             (block,),
             counts,
             tuple(ids.split("\n")) if ids else (),
+        )
+        if not space._is_whole:
+            raise BadSpaceError("These bytes are no space of words: its parts do not fit together.")
+        return space
+
+    @property
+    def _is_whole(self) -> bool:
+        words, references = len(self.words), self.counts.shape[0]
+        columns = self.counts.indices
+        return (
+            all(len(part) == words for part in (self.having, *self.blocks))
+            and len(self.ids) in (0, references)
+            and references > 0
+            and (not len(columns) or (int(columns.min()) >= 0 and int(columns.max()) < words))
+            and all(bool(np.isfinite(block).all()) for block in self.blocks)
         )
 
 
@@ -264,12 +290,12 @@ def _grown(block: Floats, words: int, places: npt.NDArray[np.int64]) -> Floats:
     return grown
 
 
-def _steps(counts: sp.csr_matrix) -> npt.NDArray[np.uint16]:
+def _steps(counts: sp.csr_matrix) -> npt.NDArray[np.unsignedinteger[Any]]:
     counts.sort_indices()
     steps = np.diff(counts.indices, prepend=0)
     starts = counts.indptr[:-1][np.diff(counts.indptr) > 0]
     steps[starts] = counts.indices[starts]
-    return steps.astype(np.uint16)
+    return steps.astype(np.min_scalar_type(counts.shape[1]))  # 16 bits, or 32 for 65,536 words and more
 
 
 def _columns(steps: npt.NDArray[np.int64], ends: npt.NDArray[np.int32]) -> npt.NDArray[np.int32]:

@@ -99,6 +99,55 @@ class TestScore:
         assert ranker.score(ranker.prepare(INTEREST)) == pytest.approx(ranker.score(INTEREST))
 
 
+class TestWhatItIsGiven:
+    """A plug-in is handed whatever its caller has; nothing of it may end in an exception."""
+
+    @pytest.mark.parametrize(
+        "odd",
+        [
+            {"id": "1"},
+            {"id": "1", "title": None, "abstract": None, "authors": None, "published": None},
+            {"id": "1", "title": "a\0b", "abstract": "\ud800 agents"},
+            {"id": "1", "title": "", "abstract": "agents " * 20_000},
+        ],
+    )
+    def test_any_paper_has_a_score_and_reasons(self, odd):
+        fitted = Ranker().fit([odd, *PAPERS])
+
+        assert np.isfinite(fitted.score(INTEREST)).all()
+        assert isinstance(fitted.explain(INTEREST, "1"), list)
+        assert np.isfinite(fitted.score({"liked": [odd], "disliked": [odd]})).all()
+
+    def test_a_missing_title_is_not_the_word_none(self):
+        liked = {"id": "1", "title": None, "abstract": "Speculative decoding."}
+
+        fitted = Ranker().fit(PAPERS)
+
+        without = {key: value for key, value in liked.items() if key != "title"}
+        assert fitted.score({"liked": [liked]}) == pytest.approx(fitted.score({"liked": [without]}))
+
+    def test_no_papers_have_no_scores(self):
+        empty = Ranker().fit([])
+
+        assert len(empty.score(INTEREST)) == 0
+        assert empty.relevance(INTEREST) == []
+
+    def test_papers_with_numbers_for_ids_are_explained_by_them(self):
+        fitted = Ranker().fit({**one, "id": number} for number, one in enumerate(PAPERS))
+
+        assert fitted.explain(INTEREST, 0) == fitted.explain(INTEREST, "0") != []
+
+    def test_keywords_in_one_text_are_those_between_its_commas(self, ranker):
+        in_one = ranker.score({"keywords": "gaussian splatting, view synthesis"})
+
+        assert in_one == pytest.approx(ranker.score({"keywords": ["gaussian splatting", "view synthesis"]}))
+
+    def test_none_for_any_part_of_a_profile_is_nothing(self, ranker):
+        assert np.isnan(ranker.score(dict.fromkeys(["name", "keywords", "sentence", "liked", "lang"]))).all()
+        with_none = ranker.score({"keywords": [None, "planning"]})
+        assert with_none == pytest.approx(ranker.score({"keywords": ["planning"]}))
+
+
 class TestRelevance:
     def test_is_high_for_what_fits_and_low_for_a_quiet_day(self, ranker):
         fitting, *others = ranker.relevance({"name": "Tool use by agents", "keywords": ["agents", "tools"]})
@@ -227,5 +276,7 @@ class TestQuality:
         _gain, low, _high = evaluation.compared(ours, words)
 
         assert low > 0.05
-        assert ours.calibration_error < 0.15  # fewer papers outside than it was fitted for: it says too little
+        assert (
+            ours.calibration_error < 0.15
+        )  # fewer papers outside than it was fitted for: it says too little
         assert ours.precision_at_70 > 0.8
