@@ -299,14 +299,18 @@ def _band(percent: int | None) -> str:
             return _("Probably")
         case "perhaps":
             return _("Perhaps")
-    return _("Matches your filter")
+    return _("Matches the filter")
 
 
 def _meaning() -> str:
     return _(
         "A percentage says how likely a paper is to be on your topic: of papers shown at %(percent)s, "
-        "about %(number)d in 100 were judged relevant."
-    ) % {"percent": prose.percent(EXAMPLE_PERCENT), "number": EXAMPLE_PERCENT}
+        "about %(number)d in 100 were judged relevant. Under %(least)s none is shown."
+    ) % {
+        "percent": prose.percent(EXAMPLE_PERCENT),
+        "number": EXAMPLE_PERCENT,
+        "least": prose.percent(round(100 * calibration.LOWEST_SHOWN)),
+    }
 
 
 def _best(known: Known, digest: Digest) -> int | None:

@@ -35,7 +35,7 @@ _TITLE_MAX_CHARACTERS = 80  # in a sentence
 _SAID = {
     "title": ("in the title", "with “{}”"),
     "abstract": ("in the abstract", "with “{}”"),
-    "about": ("among what it is about", "with “{}”"),
+    "about": ("raised its score", "with “{}”"),
     "author": ("as author", "by {}"),
     "organization": ("as organisation", "from {}"),
     "category": ("as category", "in {}"),
@@ -68,7 +68,7 @@ class Topic:
 
     name: str
     slug: str | None
-    percent: int | None
+    relevance: str  # "70 %", "under 50 %"; empty where there is no score
     lines: list[Line]
 
 
@@ -89,6 +89,10 @@ def paper_and_you(request: HttpRequest, token: str, paper_id: int) -> HttpRespon
         return redirect("paper-and-you", token=token, paper_id=paper_id)
     came = feedback.came(subscriber.pk, paper.pk)
     found = came.topics if came else feedback.would_come(subscriber.pk, paper.pk)
+    topics = [
+        Topic(under.topic.name, under.topic.slug, _relevance(under.probability), _lines(under.reasons))
+        for under in found
+    ]
     context = {
         "token": token,
         "paper": paper,
@@ -97,15 +101,8 @@ def paper_and_you(request: HttpRequest, token: str, paper_id: int) -> HttpRespon
         "opinions": Opinion,
         "came": came,
         "day_words": present.long_day(came.edition.date) if came else "",
-        "topics": [
-            Topic(
-                under.topic.name,
-                under.topic.slug,
-                calibration.shown_percent(under.probability),
-                _lines(under.reasons),
-            )
-            for under in found
-        ],
+        "topics": topics,
+        "is_scored": any(topic.relevance for topic in topics),
     }
     return _private(render(request, "web/feedback.html", context))
 
@@ -148,6 +145,13 @@ def _paper(paper_id: int) -> Paper:
     if found is None:
         raise Http404("Paperboy knows no paper under this address.")
     return found.canonical or found
+
+
+def _relevance(probability: float | None) -> str:
+    if probability is None:
+        return ""
+    percent = calibration.shown_percent(probability)
+    return f"{percent} %" if percent else f"under {round(100 * calibration.LOWEST_SHOWN)} %"
 
 
 def _lines(reasons: Iterable[Reason]) -> list[Line]:

@@ -107,7 +107,8 @@ def _relevance(case: Case, one: Followed) -> Stage:
     least = one.wish.min_relevance if one.wish else None
     percent = calibration.shown_percent(probability)
     facts = {"probability": round(probability, 4), "percent": percent, "least": least, "reasons": reasons}
-    said = f"it looks {percent} % relevant to {name}" if percent else f"it looks hardly relevant to {name}"
+    shown = f"{percent} %" if percent else f"less than {round(100 * calibration.LOWEST_SHOWN)} %"
+    said = f"it looks {shown} relevant to {name}"
     if relevance.is_enough(probability, least) or case.holds(one.section):
         return passed("relevance", said, facts)
     said = f"{said}, and you take papers from {least} % on"
@@ -118,9 +119,8 @@ def _relevance(case: Case, one: Followed) -> Stage:
 
 
 def _probability(case: Case, one: Followed) -> relevance.Scored:
-    """As the mail has it, else as the edition scored it, or what the reader said of papers changes that.
-
-    For papers in no edition by the topic's words alone.
+    """As the mail has it, whatever the reader has said since; else as the edition scored it, or what the
+    reader says of papers changes that. For papers in no edition by the topic's words alone.
     """
     if case.material is None:
         return relevance.Scored(_by_its_words(case, one), [])
@@ -132,7 +132,7 @@ def _probability(case: Case, one: Followed) -> relevance.Scored:
         return relevance.Scored(None, [])  # no part of how that mail was made
     scores = case.material.relevance.of(one.topic.pk)
     wish = next((wish for wish in case.wishes if wish.topic_id == one.topic.pk), None)
-    if wish is not None and case.taught.has_said(case.reader):
+    if wish is not None and not case.holds(one.section) and case.taught.has_said(case.reader):
         scores = case.taught.scores(case.material, case.reader, wish.topic) or scores
     return next((scores[pk] for pk in case.names if pk in scores), relevance.Scored(None, []))
 

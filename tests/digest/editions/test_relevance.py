@@ -116,7 +116,7 @@ class TestPercent:
     def test_is_headed_by_its_band_once(self):
         content = Scored(0.95, 0.87, 0.7, 0.5, 0.2).letter()
 
-        headings = ["Almost surely yours", "Probably", "Perhaps", "Matches your filter"]
+        headings = ["Almost surely yours", "Probably", "Perhaps", "Matches the filter"]
         assert list(texts(html(content), '//p[@class="band"]')) == headings
         plain = text(content)
         assert [plain.count(f"\n{heading}\n") for heading in headings] == [1, 1, 1, 1]
@@ -129,6 +129,7 @@ class TestPercent:
         for part in (" ".join(texts(html(content), "//body")), text(content)):
             said = " ".join(part.split())
             assert said.count("of papers shown at 80 %, about 80 in 100 were judged relevant.") == 1
+            assert "Under 50 % none is shown." in said
 
     def test_is_the_readers_own_where_their_examples_change_it(self):
         shown = Scored(0.95, 0.6)

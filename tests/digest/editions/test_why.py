@@ -665,7 +665,8 @@ class TestRelevance:
     def test_far_below_it_more_words_are_the_cure(self) -> None:
         account = self.scored(50, 0.2)
 
-        assert "it looks hardly relevant to Agent, and you take papers from 50 % on" in account.sentence
+        said = "it looks less than 50 % relevant to Agent, and you take papers from 50 % on"
+        assert said in account.sentence
         assert account.cure == "add to Agent what you look for in papers like this"
 
     def interested(self) -> Subscriber:
@@ -700,7 +701,8 @@ class TestRelevance:
         assert told(subscriber, near).got
         account = told(subscriber, far)
         assert account.sentence == (
-            "You did not get it because it looks hardly relevant to Mine, and you take papers from 50 % on."
+            "You did not get it because it looks less than 50 % relevant to Mine, "
+            "and you take papers from 50 % on."
         )
         assert account.topics[0].stage("filter").words == "Mine takes in every paper that is relevant enough"
 
@@ -715,6 +717,15 @@ class TestRelevance:
         after = told(subscriber, far, now=MORNING_AFTER).topics[0].stage("relevance")
 
         assert after.facts["probability"] > before.facts["probability"]
+
+    def test_stays_that_of_the_mail_whatever_the_reader_says_of_the_paper_afterwards(self) -> None:
+        near = paper("Language agents that plan")
+        subscriber = self.interested()
+        deliver(composed())
+        before = told(subscriber, near).topics[0].stage("relevance")
+        feedback.say_less(subscriber.pk, near.pk, now=NEXT_MORNING)
+
+        assert told(subscriber, near).topics[0].stage("relevance") == before
 
     def test_does_not_apply_to_mails_from_before_it_was_worked_out(self) -> None:
         far = paper("On the growth of wheat")

@@ -8,10 +8,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from digest.editions import compose, feedback, schedule
-from digest.models import Digest, Feedback, Paper, ReaderModel
+from digest.models import Digest, Edition, EditionRelevance, Feedback, Paper, ReaderModel
 from digest.web import feedback as pages
 from subscriptions import tokens, topics
-from subscriptions.models import Mute, Subscriber
+from subscriptions.models import Mute, Subscriber, Topic
 from tests.digest.web.test_frame import Markup
 from tests.factories import (
     DAY,
@@ -94,6 +94,26 @@ class TestAPaper:
         assert response["X-Robots-Tag"] == "noindex"
         markup = Markup(text)
         assert (markup.refused, markup.unbalanced) == ([], [])
+
+    @pytest.mark.parametrize(("probability", "said"), [(0.42, "under 50 %"), (0.81, "80 %"), (None, "")])
+    @pytest.mark.usefixtures("digest")
+    def test_says_how_relevant_it_is_and_what_that_means(self, client, about, paper, probability, said):
+        EditionRelevance.objects.create(
+            edition=Edition.objects.get(),
+            topic=Topic.objects.get(name="Agents"),
+            scored=[[paper.pk, probability, [["about", "plan"]]]],
+        )
+
+        text = client.get(about).content.decode()
+
+        assert re.findall(r'<span class="muted num">([^<]+)</span>', text) == ([said] if said else [])
+        assert "<mark>plan</mark> raised its score" in text
+        assert ("about 80 in 100 were judged relevant" in text) == bool(said)
+
+    def test_says_what_a_dislike_does_not_do(self, client, about, paper):
+        text = press(client, about, f"less:{paper.pk}")
+
+        assert "they still come where a filter of yours finds them" in text
 
     def test_a_visit_changes_nothing(self, client, about, learnt, reader, paper):
         feedback.say_less(reader.pk, paper.pk, now=NOON)
