@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from digest.matching import packing
+from digest.matching import packing, space
 from digest.matching.features import Prepared
 from digest.models import PreparedProfile
 from subscriptions import interests
@@ -69,7 +69,11 @@ def prepared(
     PreparedProfile.objects.bulk_create(
         [
             PreparedProfile(
-                topic_id=pk, space_id=space_id, fingerprint=prints[pk], data=packing.pack(one, exactly=True)
+                topic_id=pk,
+                space_id=space_id,
+                # An encoder may have failed: then the next who asks with it makes the profile again.
+                fingerprint=prints[pk] if one.sense or not encoder else "",
+                data=packing.pack(one, exactly=True),
             )
             for pk, one in made.items()
         ],
@@ -102,5 +106,5 @@ def _unprepared(space_id: int) -> "QuerySet[Topic]":
 
 
 def _fingerprint(profile: Mapping[str, Any], encoder: str) -> str:
-    said = json.dumps([packing.VERSION, encoder, profile], sort_keys=True)
+    said = json.dumps([packing.VERSION, space.starter_print(), encoder, profile], sort_keys=True)
     return hashlib.sha256(said.encode()).hexdigest()

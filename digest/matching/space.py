@@ -6,6 +6,7 @@ ships with Paperboy, and the installation's own. It also keeps reference papers,
 depends on "usual" is measured, so that no score depends on the other papers of a day.
 """
 
+import hashlib
 import io
 import zipfile
 import zlib
@@ -278,6 +279,12 @@ def starter() -> Space:
     How it was made: docs/matching.md.
     """
     return Space.from_bytes(_STARTER.read_bytes())
+
+
+@lru_cache(maxsize=1)
+def starter_print() -> str:
+    """Tells one starter from another: what was worked out in one means nothing in the next release's."""
+    return hashlib.sha256(_STARTER.read_bytes()).hexdigest()[:8]
 
 
 def rarity(having: npt.NDArray[np.int32], papers: int) -> Floats:

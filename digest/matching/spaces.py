@@ -8,11 +8,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from digest import models
-from digest.matching import profiles, rank, space
+from digest.matching import extras, profiles, rank, space
 from digest.matching.documents import document
 from digest.matching.index import DayIndex
 from digest.models import Paper
 from digest.models import Space as Stored
+from subscriptions.mail import ledger
 
 log = logging.getLogger(__name__)
 
@@ -33,21 +34,24 @@ class Ground:
     @property
     def name(self) -> str:
         """For what is learnt in a space, and means nothing in another."""
-        return "starter" if self.pk is None else f"space {self.pk}"
+        return f"{'starter' if self.pk is None else f'space {self.pk}'} on {space.starter_print()}"
 
 
-_kept: Ground | None = None
+_kept: tuple[int | None, Ground] | None = None  # what was asked for, and what it was
 
 
 def current() -> Ground:
-    """The ground in use. One small query; the space is read once a process, in a tenth of a second."""
+    """The ground in use. One small query; the space is read once a process, in a tenth of a second.
+
+    A space that cannot be read is as good as none: papers are ranked on the starter, under its name.
+    """
     global _kept
     newest = Stored.objects.filter(ready_at__isnull=False).order_by("-pk")
     pk = newest.values_list("pk", flat=True).first()
     kept = _kept
-    if kept is None or kept.pk != pk:
-        kept = _kept = _ground(pk)
-    return kept
+    if kept is None or kept[0] != pk:
+        kept = _kept = pk, _ground(pk)
+    return kept[1]
 
 
 def scale() -> rank.Calibration:
@@ -69,7 +73,7 @@ def _ground(pk: int | None) -> Ground:
             return Ground(space.starter().joined(own), pk)
         except (space.BadSpaceError, Stored.DoesNotExist) as error:
             log.error("Space %s cannot be read, so papers are ranked on the starter: %s", pk, error)
-    return Ground(space.starter(), pk)
+    return Ground(space.starter(), None)
 
 
 def is_due(*, now: datetime) -> bool:
@@ -88,7 +92,11 @@ def train(*, now: datetime) -> Ground | None:
         return None
     index = DayIndex([document(paper) for paper in papers])
     data = space.Space.trained(index).to_bytes()
-    stored = Stored.objects.create(trained_at=now, papers=len(papers), data=data)
+    with transaction.atomic():
+        ledger.lock("space")
+        if not is_due(now=now):
+            return None  # somebody else trained one meanwhile
+        stored = Stored.objects.create(trained_at=now, papers=len(papers), data=data)
     log.info("Space %s was trained on %d papers.", stored.pk, len(papers))
     return _ground(stored.pk)
 
@@ -104,10 +112,15 @@ def tend(*, now: datetime, seconds: float) -> Ground | None:
         ground = train(now=now) if is_due(now=now) else None
         if ground is None:
             return None
-    assert ground.pk is not None
-    ranker = rank.Ranker().fit([], ground.space)
+    if ground.pk is None:  # it cannot be read, and will not become readable
+        Stored.objects.filter(ready_at=None).delete()
+        return None
+    encoder = extras.encoder()
+    ranker = rank.Ranker(encoder=encoder).fit([], ground.space)
     left = seconds - (time.monotonic() - began)
-    if profiles.project(space_id=ground.pk, prepare=ranker.prepare, seconds=left):
+    if profiles.project(
+        space_id=ground.pk, prepare=ranker.prepare, seconds=left, encoder=encoder.name if encoder else ""
+    ):
         return None
     make_ready(ground.pk, now=now)
     return ground
@@ -125,8 +138,12 @@ def _recent(now: datetime) -> list[Paper]:
 
 
 def make_ready(pk: int, *, now: datetime) -> None:
-    """From now on papers are ranked in this space; the last but one before it goes."""
+    """From now on papers are ranked in this space; the last but one before it goes.
+
+    The one before it stays, since somebody may be composing in it.
+    """
     with transaction.atomic():
-        Stored.objects.filter(pk=pk).update(ready_at=now)
-        kept = Stored.objects.order_by("-pk").values_list("pk", flat=True)[:KEPT]
-        Stored.objects.exclude(pk__in=list(kept)).delete()
+        Stored.objects.filter(pk=pk, ready_at=None).update(ready_at=now)
+        ready = Stored.objects.filter(ready_at__isnull=False).order_by("-pk")
+        kept = list(ready.values_list("pk", flat=True)[:KEPT])
+        Stored.objects.filter(pk__lt=min(kept, default=0)).delete()

@@ -6,6 +6,7 @@ import pytest
 
 from digest.editions import compose, feedback, personal, reader_models, schedule
 from digest.editions.feedback import Said, TooMany
+from digest.matching import spaces
 from digest.matching.explain import Reason
 from digest.matching.rank import Ranker
 from digest.models import (
@@ -420,7 +421,7 @@ class TestOwnModel:
         assert reader_models.learn_due(now=LATER) == 1
 
         row = ReaderModel.objects.get()
-        assert (row.examples, row.weights["space"]) == (24, "starter")
+        assert (row.examples, row.weights["space"]) == (24, spaces.current().name)
         assert reader_models.learn_due(now=LATER) == 0
 
 
