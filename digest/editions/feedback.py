@@ -33,12 +33,13 @@ from digest.models import (
     ReaderModel,
     Received,
 )
-from subscriptions import filters, topics
+from subscriptions import filters, interests, topics
 from subscriptions.models import Mute, Subscriber, Topic
 
 MOST_EXAMPLES = 50  # liked papers, and as many disliked, of one reader for one topic; the newest
 MOST_MUTES = 200  # of one reader
 MOST_REMOVED_WORDS = 100
+MAX_REMOVED_WORD = 80  # characters
 LOOKED_BACK_AT = 40  # papers that a new mute is tried on
 BACKGROUND_PAPERS = 1_000
 
@@ -486,26 +487,33 @@ def _background(day: date) -> learning.Background:
     return learning.Background.of(newest[:BACKGROUND_PAPERS])
 
 
-def forget_word(subscriber_id: int, word: str, *, now: datetime) -> None:
+def forget_word(subscriber_id: int, word: str, *, now: datetime) -> str:
     """Learn nothing from this word or phrase: it is taken out of the reader's papers before they are used.
 
-    Raises TooMany.
+    Returns it as it is kept, for `bring_word_back`; empty where there is no word. Raises TooMany.
     """
-    plain = " ".join(word.replace('"', " ").split())[:80]
+    plain = interests.one_line(word.replace('"', " "), MAX_REMOVED_WORD)
+    if not plain:
+        return ""
     with transaction.atomic():
         own = own_row(subscriber_id, now=now)
         removed = own.weights.get("removed_words", [])
-        if plain and plain not in removed:
+        if plain not in removed:
             if len(removed) >= MOST_REMOVED_WORDS:
                 raise TooMany(f"You have taken out {MOST_REMOVED_WORDS} words. Put one back first.")
             _set_removed(own, [*removed, plain])
+    return plain
 
 
-def bring_word_back(subscriber_id: int, word: str, *, now: datetime) -> None:
-    """Learn from this word again."""
+def bring_word_back(subscriber_id: int, word: str, *, now: datetime) -> bool:
+    """Learn from this word again. Whether it had been taken out."""
     with transaction.atomic():
         own = own_row(subscriber_id, now=now)
-        _set_removed(own, [other for other in own.weights.get("removed_words", []) if other != word])
+        removed = own.weights.get("removed_words", [])
+        if word not in removed:
+            return False
+        _set_removed(own, [other for other in removed if other != word])
+    return True
 
 
 def reset(subscriber_id: int) -> None:

@@ -192,6 +192,7 @@ _ON_PAPERS = {
     "save": "Saved.",
     "unsave": "No longer saved.",
     "back": "Taken back: “{}” no longer counts.",
+    "back-saved": "Taken back. “{}” stays saved, and counts as one that you like.",
     "forget": "“{}” is forgotten.",
     "put": "As it was.",
 }
@@ -213,6 +214,7 @@ def _act_on_paper(request: HttpRequest, subscriber: Subscriber, act: str, what: 
         case "back":
             kept = feedback.said_of(subscriber.pk, paper.pk).saved
             before = feedback.put(subscriber.pk, paper.pk, Said(saved=kept), now=now)
+            act = "back-saved" if kept else act
         case "forget":
             before = feedback.take_back(subscriber.pk, paper.pk, now=now)
         case _:
@@ -237,10 +239,9 @@ def _act_on_mute(request: HttpRequest, subscriber: Subscriber, act: str, what: s
 def _act_on_word(request: HttpRequest, subscriber: Subscriber, act: str, word: str) -> None:
     now = timezone.now()
     if act == "forget-word":
-        feedback.forget_word(subscriber.pk, word, now=now)
-        _done(request, f"Nothing is learnt from “{word}” any more.", f"bring-word-back:{word}")
-    else:
-        feedback.bring_word_back(subscriber.pk, word, now=now)
+        if kept := feedback.forget_word(subscriber.pk, word, now=now):
+            _done(request, f"Nothing is learnt from “{kept}” any more.", f"bring-word-back:{kept}")
+    elif feedback.bring_word_back(subscriber.pk, word, now=now):
         _done(request, f"“{word}” counts again.", f"forget-word:{word}")
 
 

@@ -3,6 +3,7 @@ import re
 from datetime import timedelta
 
 import pytest
+from django.core.cache import cache
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
@@ -29,8 +30,9 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _papers_in_general():
-    """Kept for a day in a process, and a test's day has papers of its own."""
+    """Kept for a day in a process, and a test's day has its own; so has its minute of requests."""
     feedback._background.cache_clear()
+    cache.clear()
 
 
 def token_of(reader: Subscriber) -> str:
@@ -100,7 +102,7 @@ class TestAPaper:
     def test_says_how_relevant_it_is_and_what_that_means(self, client, about, paper, probability, said):
         EditionRelevance.objects.create(
             edition=Edition.objects.get(),
-            topic=Topic.objects.get(name="Agents"),
+            topic=Topic.objects.get(name="Agents", subscribed__isnull=False),
             scored=[[paper.pk, probability, [["about", "plan"]]]],
         )
 
@@ -143,6 +145,13 @@ class TestAPaper:
         assert (row.opinion, row.saved_at is not None) == ("less", True)
         undo(client, about, text)
         assert Feedback.objects.get().saved_at is None
+
+    def test_an_opinion_taken_back_leaves_what_is_saved_and_says_so(self, client, about, paper):
+        press(client, about, f"more:{paper.pk}")
+        press(client, about, f"save:{paper.pk}")
+
+        assert "stays saved, and counts as one that you like" in press(client, about, f"back:{paper.pk}")
+        assert [(row.opinion, row.saved_at is not None) for row in Feedback.objects.all()] == [("", True)]
 
     def test_a_reason_is_muted_and_unmuted(self, client, about, digest):
         text = client.get(about).content.decode()
@@ -243,6 +252,21 @@ class TestWhatWasLearnt:
         assert "Nothing yet." in text
         assert "Forget everything" not in text
         assert 'content="noindex"' in text
+
+    @pytest.mark.parametrize("word", ["w" * 300, "\u202eagent\u2066 plan", 'an "agent"'])
+    def test_a_word_that_nobody_could_read_is_kept_so_that_its_undo_finds_it(self, client, learnt, word):
+        text = press(client, learnt, f"forget-word:{word}")
+        (kept,) = ReaderModel.objects.get().weights["removed_words"]
+
+        assert kept.isprintable()
+        assert len(kept) <= 80
+        assert f"Nothing is learnt from “{kept}” any more." in text
+        assert "counts again" in undo(client, learnt, text)
+        assert ReaderModel.objects.get().weights["removed_words"] == []
+
+    def test_no_word_is_nothing_to_take_out_or_to_put_back(self, client, learnt):
+        for do in ("forget-word:", "forget-word: \u202e", "bring-word-back:never"):
+            assert 'class="toast"' not in press(client, learnt, do)
 
     def test_each_piece_is_shown_and_can_be_taken_out(self, client, learnt, reader, paper):
         robots = [PaperFactory(title=f"Robots grasp, part {n}", abstract="A robot.") for n in range(3)]
