@@ -29,7 +29,7 @@ test: install  ## the whole test suite, beside whatever runs
 
 bench: install  ## the benchmarks at a size for two cores
 	$(BIN)/python manage.py benchmark ingest --papers 1284 --json $(ARGS)
-	$(BIN)/python manage.py benchmark match --json $(ARGS)
+	$(BIN)/python manage.py benchmark match --subscribers 20000 --json $(ARGS)
 	$(BIN)/python manage.py benchmark backtest --papers 1000 --json $(ARGS)
 	$(BIN)/python manage.py benchmark compose --json $(ARGS)
 	$(BIN)/python manage.py benchmark deliver --json $(ARGS)

@@ -21,6 +21,8 @@ from digest.matching.space import Floats
 
 BLOCK = 10_000  # profiles to read and score at a time: some 100 MB at 20 hits each
 _AT_ONCE = 512  # profiles whose scores for all papers stay in the processor's cache
+_FEW = 40  # hits up to which single products are faster than one with all papers
+_PRODUCTS = 1_000  # at once: their vectors stay in the processor's cache
 _MOST_PHRASES = 300_000  # remembered, some 200 bytes each
 
 Bits = npt.NDArray[np.uint64]  # (rows × words of 64 papers): bit n % 64 of word n // 64 is the paper at n
@@ -58,11 +60,14 @@ class Scorer:
         ends = np.concatenate(([0], np.cumsum(np.bincount(of, minlength=len(profiles)))))
         log_odds = np.empty(len(positions), np.float32)
         block = _Block(profiles, self._words, self._phrases, self._sensed.name if self._sensed else "")
-        rows = np.flatnonzero(np.diff(ends))
+        counts = np.diff(ends)
+        rows = np.flatnonzero(counts)
         for first in range(0, len(rows), _AT_ONCE):
             some = rows[first : first + _AT_ONCE]
             own = slice(ends[some[0]], ends[some[-1] + 1])
-            log_odds[own] = self._scored(block, some, np.searchsorted(some, of[own]), positions[own])
+            log_odds[own] = self._scored(
+                block, some, np.repeat(np.arange(len(some)), counts[some]), positions[own]
+            )
         return Scored(ends, positions, log_odds)
 
     def _scored(
@@ -78,10 +83,8 @@ class Scorer:
         weights = block.constants[rows]
         vectors = block.profiles.vectors[rows].astype(np.float32)
         pulls = weights[:, _MEANING, None] * vectors[:, 0] + weights[:, _FEEDBACK, None] * vectors[:, 1]
-        linear = pulls @ papers.vectors.T
-        linear += block.words[rows] @ self._words.spoken
-        cells = of * width + at
-        total = linear.ravel()[cells] + block.intercepts[rows][of]
+        total = _products(pulls, papers.vectors, of, at) + block.intercepts[rows][of]
+        total += (block.words[rows] @ self._words.spoken).ravel()[of * width + at]
 
         title, once, twice = (bits.at(of, at) for bits in block.phrases(rows))
         total += weights[of, _TITLE] * title + weights[of, _ABSTRACT] * 0.5 * (once + twice)
@@ -249,6 +252,24 @@ class _Phrases:
                 self.abstracts[row] = _row_of(abstract, len(self._papers))
         get = self._rows.__getitem__
         return np.fromiter([get(phrase) for phrase in phrases], np.int32, len(phrases))
+
+
+# --- products -----------------------------------------------------------------------------------------------
+
+
+def _products(pulls: Floats, vectors: Floats, of: npt.NDArray[np.int64], at: npt.NDArray[np.int32]) -> Floats:
+    """Of each pair, the product of pulls[of] and vectors[at]."""
+    products = np.empty(len(of), np.float32)
+    has_many = np.bincount(of, minlength=len(pulls)) > _FEW
+    is_one_of_many = has_many[of]
+    place = np.cumsum(has_many) - 1
+    table = pulls[has_many] @ vectors.T
+    products[is_one_of_many] = table[place[of[is_one_of_many]], at[is_one_of_many]]
+    few = np.flatnonzero(~is_one_of_many)
+    for first in range(0, len(few), _PRODUCTS):
+        some = few[first : first + _PRODUCTS]
+        products[some] = np.einsum("ij,ij->i", pulls[of[some]], vectors[at[some]])
+    return products
 
 
 # --- bits ---------------------------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from digest.matching.features import Prepared, Words
 from digest.matching.sense import Asked
 from digest.matching.space import Floats
 
-VERSION = 2
+VERSION = 3
 _HEAD = np.dtype(
     [
         ("version", "u1"),
@@ -31,7 +31,10 @@ _HEAD = np.dtype(
         ("liked", "<u2"),
         ("disliked", "<u2"),
         ("sensed", "<u2"),  # vectors of an encoder: 0, or 1 and one for each liked paper
-        ("text", "<u4"),  # bytes
+        ("kind", "<u2"),  # texts, in bytes
+        ("stems", "<u4"),
+        ("said", "<u4"),
+        ("titles", "<u4"),
     ]
 )
 _VECTORS: dict[int, np.dtype[Any]] = {2: np.dtype("<f2"), 4: np.dtype("<f4")}
@@ -52,8 +55,10 @@ def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
     groups += [prepared.sentence] if prepared.sentence else []
     place = {stem: number for number, (stem, _) in enumerate(prepared.words)}
     members = [place[stem] for group in groups for stem, _ in group]
-    texts = (prepared.kind, *place, *prepared.phrases, *prepared.liked_titles)
-    text = _BETWEEN.join([one.replace(_BETWEEN, " ") for one in texts]).encode()
+    texts = [
+        _BETWEEN.join([one.replace(_BETWEEN, " ") for one in some]).encode()
+        for some in ((prepared.kind,), place, prepared.phrases, prepared.liked_titles)
+    ]
     vectors = [prepared.direction[None, :], prepared.feedback[None, :], prepared.liked, prepared.disliked]
     sensed = [prepared.sense.direction[None, :], prepared.sense.liked] if prepared.sense else []
     head = np.zeros((), _HEAD)
@@ -69,14 +74,15 @@ def pack(prepared: Prepared, *, exactly: bool = False) -> bytes:
     head["liked"] = len(prepared.liked)
     head["disliked"] = len(prepared.disliked)
     head["sensed"] = sum(map(len, sensed))
-    head["text"] = len(text)
+    for name, text in zip(("kind", "stems", "said", "titles"), texts, strict=True):
+        head[name] = len(text)
     return b"".join(
         (
             head.tobytes(),
             *(np.asarray(some, _VECTORS[4 if exactly else 2]).tobytes() for some in (*vectors, *sensed)),
             np.array([weight for _, weight in prepared.words], "<f4").tobytes(),
             np.array([*map(len, groups), *members], "<u2").tobytes(),
-            text,
+            *texts,
         )
     )
 
@@ -139,7 +145,7 @@ class Profiles:
                 count["sensed"] * encoders.DIMENSIONS * number.itemsize,
                 count["words"] * 4,
                 (count["groups"] + count["members"]) * 2,
-                count["text"],
+                *(count[name] for name in ("kind", "stems", "said", "titles")),
             ],
             axis=0,
         )
@@ -150,7 +156,10 @@ class Profiles:
             begins, ends = cuts[number].tolist(), cuts[number + 1].tolist()
             return [one[begin:end] for one, begin, end in zip(packed, begins, ends, strict=True)]
 
-        kinds, stems, phrases, titles = _texts(part(5), count)
+        kinds = _texts(part(5), np.ones(len(packed), np.int64))
+        stems = _texts(part(6), count["words"])
+        phrases = _texts(part(7), count["phrases"])
+        titles = {}
         numbers = np.frombuffer(b"".join(part(4)), "<u2").astype(np.int64)
         is_member = np.repeat(
             np.tile([False, True], len(packed)), np.stack([count["groups"], count["members"]], 1).ravel()
@@ -161,6 +170,7 @@ class Profiles:
         for row in np.flatnonzero(count["liked"] + count["disliked"]).tolist():
             begin, end = cuts[1][row], cuts[2][row]
             both = np.frombuffer(packed[row][begin:end], number).astype(np.float32).reshape(-1, dimensions)
+            titles[row] = tuple(_texts([packed[row][cuts[8][row] :]], count["liked"][row : row + 1]))
             examples[row] = both[: count["liked"][row]], both[count["liked"][row] :]
         for row in np.flatnonzero(count["sensed"]).tolist():
             begin, end = cuts[2][row], cuts[3][row]
@@ -219,30 +229,13 @@ class Profiles:
         )
 
 
-def _texts(
-    parts: list[bytes], count: dict[str, npt.NDArray[np.int64]]
-) -> tuple[list[str], list[str], list[str], dict[int, tuple[str, ...]]]:
-    """Kinds, stems, phrases, and liked papers' titles by row."""
+def _texts(parts: list[bytes], counts: npt.NDArray[np.int64]) -> list[str]:
+    """Those of all, one after the other."""
+    some = [part for part, count in zip(parts, counts.tolist(), strict=True) if count]
     try:
-        said = np.array(_BETWEEN.encode().join(parts).decode().split(_BETWEEN), object)
+        texts = _BETWEEN.encode().join(some).decode().split(_BETWEEN) if some else []
     except UnicodeDecodeError as error:
         raise BadProfileError("The words of a packed profile cannot be read.") from error
-    roles = np.stack(
-        [
-            np.ones(len(parts), np.int64),
-            count["words"],
-            count["phrases"],
-            count["liked"],
-        ],
-        axis=1,
-    )
-    if roles.sum() != len(said):
+    if len(texts) != counts.sum():
         raise BadProfileError("A packed profile has not as many words as it says.")
-    role = np.repeat(np.tile(np.arange(4), len(parts)), roles.ravel())
-    titles: dict[int, tuple[str, ...]] = {}
-    left = said[role == 3].tolist()
-    for row in np.flatnonzero(count["liked"]).tolist():
-        number = int(count["liked"][row])
-        titles[row] = tuple(left[:number])
-        left = left[number:]
-    return said[role == 0].tolist(), said[role == 1].tolist(), said[role == 2].tolist(), titles
+    return texts

@@ -15,12 +15,16 @@ import socketserver
 import statistics
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import psycopg
 from django.conf import settings
 from django.core.management import call_command
@@ -28,15 +32,22 @@ from django.db import connection
 from psycopg import sql
 
 from digest.editions import compose, run, schedule
-from digest.matching import recent
+from digest.matching import batch, features, gather, packing, recent, space
 from digest.matching.backtest import backtest
+from digest.matching.calibration import LOWEST_SHOWN
+from digest.matching.compiled import Compiled
+from digest.matching.features import Papers
 from digest.matching.index import DayIndex
+from digest.matching.rank import Ranker
+from digest.matching.space import Space
 from digest.models import Batch, Paper, Sighting, Source
+from digest.operations import crowd
 from digest.papers import sample
 from digest.papers.ingest import ingest
 from digest.sources.records import PaperRecord, Parsed
 from subscriptions import topics
-from subscriptions.filters import parse
+from subscriptions.filters import Filter, parse
+from subscriptions.filters.tree import Node
 from subscriptions.interests import Interest
 from subscriptions.mail import ledger
 from subscriptions.models import SubscribedTopic, Subscriber, Topic
@@ -44,6 +55,10 @@ from subscriptions.models import SubscribedTopic, Subscriber, Topic
 DAY = date(2026, 8, 20)
 NOW = datetime(2026, 8, 21, 1, tzinfo=UTC)
 FILTERS = 300
+PARSED = 1_000  # filters
+FOLLOWED = 5_000  # topics
+READERS = 100_000  # gathered at a time
+LEAST_INTERESTS = 24  # of the catalogue, from which others are mixed
 PROFILES = 200  # back-tested
 CATEGORIES = ("cs.AI", "cs.CL", "cs.CV", "cs.LG", "stat.ML")
 # What authors leave in their abstracts: one in eight has a command, one in ten a dollar sign.
@@ -88,6 +103,31 @@ class _Clock:
         return time.process_time() - self._cpu
 
 
+class _Stages:
+    """Clocks by name; one that is entered again goes on."""
+
+    def __init__(self) -> None:
+        self._wall: dict[str, float] = defaultdict(float)
+        self._cpu: dict[str, float] = defaultdict(float)
+
+    @contextlib.contextmanager
+    def __call__(self, name: str) -> Iterator[None]:
+        clock = _Clock()
+        yield
+        self._wall[name] += clock.seconds
+        self._cpu[name] += clock.cpu_seconds
+
+    @property
+    def names(self) -> list[str]:
+        return list(self._wall)
+
+    def seconds(self, *names: str) -> float:
+        return sum(self._wall[name] for name in names)
+
+    def cpu_seconds(self, *names: str) -> float:
+        return sum(self._cpu[name] for name in names)
+
+
 class _QueryCounter:
     """Counts what is sent to the database; keeping the texts, as tests do, would take half the time."""
 
@@ -103,29 +143,126 @@ class _QueryCounter:
 
 
 def match(*, subscribers: int, papers: int) -> Measured:
-    """Index the day's papers and evaluate every distinct filter once. `subscribers` plays no part."""
-    fill(papers=papers, subscribers=0)
+    """Match a day's papers with as many distinct profiles, then gather as many readers' mails.
+
+    Every profile has a filter and an interest of its own. `seconds` and `cpu_seconds` are what the day costs:
+    the papers indexed, the filters evaluated, the stored interests read, the hits scored. Apart from that
+    stand under "stages", in seconds of CPU: filters parsed (a sample) and compiled, which is done once, when
+    they are saved; and readers of 5,000 of these topics, who are gathered and ranked. What is not measured
+    is the making of papers and people, block by block; `peak_rss_mb` is of the whole process.
+    """
+    ground = space.starter()
+    topics = _catalogue_interests(max(LEAST_INTERESTS, subscribers // 40))
+    known = [(topic, _prepared(topic, ground)) for topic in topics]
+    _fill_papers(papers, random.Random(11), texts=crowd.texts(papers, ground=ground, topics=known))
     edition = schedule.open_edition("daily", DAY, now=NOW)
     assert edition is not None
     documents = compose.documents_of([row.paper_id for row in edition.edition_papers.all()])
-    texts = filter_texts(FILTERS)
-    clock = _Clock()
-    trees = [parse(text) for text in texts]
-    parsed = clock.seconds
-    index = DayIndex(documents)
-    indexed = clock.seconds
-    hits = sum(len(index.evaluate(tree)) for tree in trees)
-    seconds = clock.seconds
+    if papers >= space.LEAST_PAPERS:
+        # As an installation that has trained its own.
+        ground = ground.joined(Space.trained(DayIndex(documents)))
+        known = [(topic, _prepared(topic, ground)) for topic in topics]
+
+    stages = _Stages()
+    with stages("index"):
+        index = DayIndex(documents)
+        day = Papers(index, ground)
+        assert len(day.vectors) == papers
+    people = crowd.Crowd(day, known)
+
+    compiled = Compiled()
+    for trees in _blocks(people.trees(subscribers)):
+        with stages("compile"):
+            for tree in trees:
+                compiled.add(tree)
+        if len(compiled) <= batch.BLOCK:
+            texts = [Filter(tree).canonical for tree in trees[:PARSED]]
+            with stages("parse"):
+                parsed = [parse(text) for text in texts]
+            assert [one.tree for one in parsed] == trees[:PARSED]
+
+    with stages("evaluate"):
+        asked = compiled.asked(index)
+    scorer = batch.Scorer(day)
+    ranker = Ranker()
+    hits = shown = 0
+    followed: list[tuple[batch.Scored, npt.NDArray[np.float32]]] = []
+    for first in range(0, subscribers, batch.BLOCK):
+        last = min(first + batch.BLOCK, subscribers)
+        with stages("evaluate"):
+            found = asked.hits(first, last)
+        packed = [packing.pack(one) for one in people.prepared(first, last)]
+        with stages("load"):
+            profiles = packing.Profiles.read(packed)
+        with stages("score"):
+            scored = scorer.score(profiles, found)
+            probabilities = ranker.probabilities(scored.log_odds)
+        hits += len(probabilities)
+        shown += int((probabilities >= LOWEST_SHOWN).sum())
+        if first == 0:
+            followed = [(scored, probabilities)]
+
+    gathered = 0
+    (scored, probabilities) = followed[0]
+    offered = min(FOLLOWED, subscribers)
+    own = slice(scored.ends[offered])
+    for first in range(0, subscribers, READERS):
+        readers = crowd.readers(min(READERS, subscribers - first), topics=offered, seed=first)
+        with stages("gather"):
+            if first == 0:
+                ends = scored.ends[: offered + 1]
+                order = gather.in_order(ends, scored.positions[own], probabilities[own])
+                offers = gather.Offers(ends, scored.positions[own][order], papers)
+            gathered += len(gather.gather(readers, offers).papers)
+
+    a_day = ("index", "evaluate", "load", "score")
+    matched = ("evaluate", "load", "score")
     return Measured(
-        seconds,
-        clock.cpu_seconds,
+        stages.seconds(*a_day),
+        stages.cpu_seconds(*a_day),
         {
-            "filters_parsed": len(trees) / parsed,
-            "papers_indexed": papers / (indexed - parsed),
-            "filters_evaluated": len(trees) / (seconds - indexed),
+            "filters_parsed": len(parsed) / stages.seconds("parse"),
+            "filters_compiled": subscribers / stages.seconds("compile"),
+            "papers_indexed": papers / stages.seconds("index"),
+            "filters_evaluated": subscribers / stages.seconds("evaluate"),
+            "profiles_loaded": subscribers / stages.seconds("load"),
+            "profiles_scored": subscribers / stages.seconds("score"),
+            "profiles_matched": subscribers / stages.seconds(*matched),
+            "readers_gathered": subscribers / stages.seconds("gather"),
         },
-        {"papers": papers, "filters": len(trees), "hits": hits},
+        {
+            "papers": papers,
+            "subscribers": subscribers,
+            "filters": len(compiled),
+            "atoms": compiled.atoms,
+            "parsed": len(parsed),
+            "hits": hits,
+            "shown": shown,
+            "followed": offered,
+            "gathered": gathered,
+            "stages": {name: round(stages.cpu_seconds(name), 3) for name in stages.names},
+        },
     )
+
+
+def _blocks(trees: Iterator[Node]) -> Iterator[list[Node]]:
+    while block := list(islice(trees, batch.BLOCK)):
+        yield block
+
+
+def _catalogue_interests(most: int) -> list[dict[str, Any]]:
+    """Spread over the catalogue."""
+    rows = [topic for topic in Topic.objects.catalogue() if len(topic.keywords) > 2]
+    return [
+        {"name": topic.name, "keywords": list(topic.keywords), "sentence": topic.description}
+        for topic in rows[:: max(1, len(rows) // most)]
+    ]
+
+
+def _prepared(profile: dict[str, Any], ground: Space) -> features.Prepared:
+    prepared = features.prepare(profile, ground)
+    assert prepared is not None
+    return prepared
 
 
 def compose_edition(*, subscribers: int, papers: int) -> Measured:
@@ -344,9 +481,21 @@ def _profiles(count: int, dice: random.Random) -> Iterator[dict[str, Any]]:
         )[number % 5]
 
 
-def _fill_papers(papers: int, dice: random.Random, *, days: int = 1) -> None:
-    """Spread over listing days up to DAY; where there are several, every second paper has no votes yet."""
+def _fill_papers(
+    papers: int, dice: random.Random, *, days: int = 1, texts: Sequence[tuple[str, str]] | None = None
+) -> None:
+    """Spread over listing days up to DAY; where there are several, every second paper has no votes yet.
+
+    `texts`: titles and abstracts; without them, the sample's sentences.
+    """
     entries = _entries()
+    texts = texts or [
+        (
+            f"{dice.choice(entries)['title']} ({number})",
+            " ".join(entry["abstract"] for entry in dice.sample(entries, 2)),
+        )
+        for number in range(papers)
+    ]
     source = Source.objects.get(slug="huggingface")
     listing_days = [DAY - timedelta(days=back) for back in range(days)]
     batches = Batch.objects.bulk_create(
@@ -365,11 +514,16 @@ def _fill_papers(papers: int, dice: random.Random, *, days: int = 1) -> None:
             key=f"arxiv:2608.{90_000 + number}",
             arxiv_id=f"2608.{90_000 + number}",
             url=f"https://arxiv.org/abs/2608.{90_000 + number}",
-            title=f"{dice.choice(entries)['title']} ({number})",
-            abstract=" ".join(entry["abstract"] for entry in dice.sample(entries, 2)),
+            title=title,
+            abstract=abstract,
             summary=dice.choice(entries)["summary"],
-            authors=[f"Author {dice.randint(1, 500)}" for _ in range(dice.randint(1, 12))],
+            authors=[
+                f"Given{dice.randint(1, 60)} Author{dice.randint(1, 2_000)}"
+                for _ in range(dice.randint(1, 12))
+            ],
             organization=dice.choice(ORGANISATIONS),
+            categories=CATEGORIES[number % len(CATEGORIES) :][:2],
+            primary_category=CATEGORIES[number % len(CATEGORIES)],
             first_listed_on=listing_days[number % days],
             votes=dice.randint(0, 90) if days == 1 or number // days % 2 else None,
             comments=dice.randint(0, 9),
@@ -377,7 +531,7 @@ def _fill_papers(papers: int, dice: random.Random, *, days: int = 1) -> None:
             created_at=NOW,
             updated_at=NOW,
         )
-        for number in range(papers)
+        for number, (title, abstract) in enumerate(texts)
     )
     Sighting.objects.bulk_create(
         Sighting(

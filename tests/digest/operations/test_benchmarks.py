@@ -40,3 +40,17 @@ def test_profiles_are_tried_on_thirty_days(monkeypatch):
 
     assert (counts["papers"], counts["days"], counts["profiles"]) == (60, 30, 5)
     assert 0 < counts["median_cpu_ms"] <= counts["worst_cpu_ms"]
+
+
+@pytest.mark.django_db
+def test_matching_counts_people_of_whom_no_two_want_the_same():
+    counts: dict[str, Any] = benchmarks.match(subscribers=300, papers=60).as_json()
+
+    assert (counts["papers"], counts["subscribers"], counts["filters"]) == (60, 300, 300)
+    assert counts["hits"] > counts["shown"] > 0
+    assert counts["gathered"] > 300
+    assert set(counts["stages"]) == {"index", "compile", "parse", "evaluate", "load", "score", "gather"}
+    assert counts["cpu_seconds"] == pytest.approx(
+        sum(counts["stages"][name] for name in ("index", "evaluate", "load", "score")), abs=0.01
+    )
+    assert min(counts["rates"].values()) > 0
