@@ -474,6 +474,16 @@ def gather(
             "filter": topic.topic.filter_id,
             "papers": papers,
         }
+        if not papers and (topic.min_relevance or never):
+            found = [
+                pk
+                for pk in material.found(topic.topic.filter_id)
+                if pk not in material.revisions
+                and (original := material.original(pk)) not in first_place
+                and original not in received
+            ]
+            scores = personal.get(topic.topic_id) or material.relevance.of(topic.topic_id)
+            section |= _left_out(found, material, never, scores, topic.min_relevance)
         if more := {str(pk): also[pk] for pk in papers if also.get(pk)}:
             section["also"] = more
         section |= _of_their_own(
@@ -520,15 +530,34 @@ def _of_their_own(
     return ({"relevance": known} if known else {}) | ({"why": why} if why else {})
 
 
+def _left_out(
+    found: Sequence[int],
+    material: Material,
+    never: Collection[int],
+    scores: relevance.Scores,
+    min_relevance: int | None,
+) -> dict[str, Any]:
+    """Why a topic without papers has none of those that its filter found, for the mail to say: `never`, how
+    many the reader mutes; `below`, [the reader's threshold, how many are under it]."""
+    allowed = [pk for pk in found if material.original(pk) not in never]
+    kept = _best_first(allowed, scores, min_relevance)
+    left: dict[str, Any] = {}
+    if len(allowed) < len(found):
+        left["never"] = len(found) - len(allowed)
+    if len(kept) < len(allowed):
+        left["below"] = [min_relevance, len(allowed) - len(kept)]
+    return left
+
+
 def _best_first(found: Sequence[int], scores: relevance.Scores, min_relevance: int | None) -> Sequence[int]:
     """What a filter found, by trending, in the order of the bands of relevance and without what is below the
     reader's threshold. Unchanged for a pure filter, of whose papers no relevance is known."""
     if not scores:
         return found
-    known = {pk: scores[pk].probability if pk in scores else None for pk in found}
+    known = relevance.probabilities(scores)
     return sorted(
-        (pk for pk in found if relevance.is_enough(known[pk], min_relevance)),
-        key=lambda pk: relevance.place(known[pk]),
+        (pk for pk in found if relevance.is_enough(known.get(pk), min_relevance)),
+        key=lambda pk: relevance.place(known.get(pk)),
     )
 
 

@@ -322,7 +322,7 @@ def _best(known: Known, digest: Digest) -> int | None:
     rank = dict.fromkeys(digest.top, 1)
     for section in digest.sections:
         percents = {pk: known.percent(section, pk) for pk in section["papers"]}
-        is_scored = any(percents.values())
+        is_scored = any(known.relevance(section, pk) is not None for pk in percents)
         rank |= {pk: order[calibration.band(percent)] if is_scored else 1 for pk, percent in percents.items()}
     return min(rank, key=lambda pk: (rank[pk], known.positions[pk]), default=None)
 
@@ -337,6 +337,9 @@ def _whys(
     whys: dict[int, tuple[Why, ...]] = {}
     for pk, form in forms.items():
         parts = known.why(section, pk)[: REASONS_OF_BRIEFS if form == Card.Form.BRIEF else REASONS]
+        if str(pk) in section.get("why", ()):
+            itself = _similar(known.titles[pk])
+            parts = [Why((), _("you liked it")) if part == itself else part for part in parts]
         facts: list[Why] = []
         if also := [names[one] for one in section.get("also", {}).get(str(pk), ()) if one in names]:
             facts.append(Why((), prose.spaced(_("also in %(topics)s") % {"topics": prose.listing(also)})))
@@ -368,7 +371,7 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
         places["about"] = fresh
     parts: list[Why] = []
     for place in sorted(places, key=lambda place: _PLACES.get(place, len(_PLACES))):
-        texts = _widest(places[place])[: 1 if place == "liked" else WORDS_A_REASON]
+        texts = _widest(places[place])[:WORDS_A_REASON]
         words = tuple(glance.shortened(text, WORD_MAX_CHARACTERS) for text in texts)
         match place:
             case "title":
@@ -380,7 +383,7 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
             case "organization":
                 parts.append(Why(words, _("as organisation")))
             case "liked":
-                parts.append(Why((), prose.spaced(_("similar to “%(title)s”") % {"title": words[0]})))
+                parts.append(_similar(texts[0]))
             case "about":
                 about = _("about %(words)s") % {"words": prose.comma().join(words)}
                 parts.append(Why((), prose.spaced(about)))
@@ -399,6 +402,12 @@ def reasons(found: Iterable[Sequence[str]]) -> list[Why]:
             case "comments":
                 parts.append(Why((), _("%(count)s comments") % {"count": words[0]}))
     return parts
+
+
+def _similar(title: str) -> Why:
+    """To a paper that the reader liked."""
+    short = glance.shortened(title, WORD_MAX_CHARACTERS)
+    return Why((), prose.spaced(_("similar to “%(title)s”") % {"title": short}))
 
 
 def _widest(texts: Mapping[str, str]) -> list[str]:
@@ -431,13 +440,13 @@ def _without_papers(
 ) -> Section:
     if len(empty) == 1:
         ((topic, section),) = empty
-        reason = _reason(known, section["filter"], given) or _none_matched(known)
+        reason = _reason(known, section, given) or _none_matched(known)
         return Section(topic.name, topic.url, _("none"), reasons=(reason,))
-    silent = [topic.name for topic, section in empty if not _reason(known, section["filter"], given)]
+    silent = [topic.name for topic, section in empty if not _reason(known, section, given)]
     said = [
         f"{topic.name}{prose.colon()}{reason}"
         for topic, section in empty
-        if (reason := _reason(known, section["filter"], given))
+        if (reason := _reason(known, section, given))
     ]
     if silent:
         none = ngettext(
@@ -451,16 +460,20 @@ def _without_papers(
     return Section(_("Without papers"), "", count, reasons=tuple(said))
 
 
-def _reason(known: Known, filter_id: int, given: Collection[int]) -> str:
+def _reason(known: Known, section: Mapping[str, Any], given: Collection[int]) -> str:
     """Why a topic is empty although something matched, or could not be looked for; else "".
 
     Revisions do not count: most readers did not ask for them.
     """
+    filter_id = section["filter"]
     if problem := known.problem(filter_id):
         return _("This topic’s filter could not be read: %(problem)s") % {"problem": problem}
     found = [pk for pk in known.hits(filter_id) if pk in known.places]
     elsewhere = sum(pk in given for pk in found)
     rest = len(found) - elsewhere
+    least, below = section.get("below", (0, 0))
+    never = section.get("never", 0)
+    rest = max(0, rest - below - never)
     said = []
     if elsewhere:
         said.append(
@@ -471,6 +484,18 @@ def _reason(known: Known, filter_id: int, given: Collection[int]) -> str:
             )
             % elsewhere
         )
+    if below:
+        words = ngettext(
+            "%(count)d paper matched, below your %(least)s.",
+            "%(count)d papers matched, all below your %(least)s.",
+            below,
+        )
+        said.append(words % {"count": below, "least": prose.percent(least)})
+    if never:
+        words = ngettext(
+            "%d matched that you never want to see.", "%d matched that you never want to see.", never
+        )
+        said.append(words % never)
     if rest:
         said.append(
             ngettext(

@@ -90,7 +90,7 @@ def paper_and_you(request: HttpRequest, token: str, paper_id: int) -> HttpRespon
     came = feedback.came(subscriber.pk, paper.pk)
     found = came.topics if came else feedback.would_come(subscriber.pk, paper.pk)
     topics = [
-        Topic(under.topic.name, under.topic.slug, _relevance(under.probability), _lines(under.reasons))
+        Topic(under.topic.name, under.topic.slug, _relevance(under.probability), _lines(paper, under.reasons))
         for under in found
     ]
     context = {
@@ -154,10 +154,12 @@ def _relevance(probability: float | None) -> str:
     return f"{percent} %" if percent else f"under {round(100 * calibration.LOWEST_SHOWN)} %"
 
 
-def _lines(reasons: Iterable[Reason]) -> list[Line]:
+def _lines(paper: Paper, reasons: Iterable[Reason]) -> list[Line]:
     lines = []
     for reason in list(reasons)[:_MOST_REASONS]:
         where, papers = _SAID.get(reason.field, ("", ""))
+        if reason.field == "liked" and reason.atom_text == paper.title:
+            where = "is this paper, and you liked it"
         mute = feedback.mute_text(reason) if papers else ""
         lines.append(
             Line(reason.atom_text, where, mute, papers.format(reason.atom_text), reason.field == "liked")

@@ -9,9 +9,10 @@ import lxml.html  # type: ignore[import-untyped]
 import pytest
 from django.urls import resolve
 
-from digest.editions import assemble, cards
+from digest.editions import assemble, cards, compose, feedback
 from digest.models import Card, Digest, Edition, EditionPaper, EditionRelevance, Paper, Shell
 from digest.papers.standing import SHOWN
+from subscriptions import topics
 from subscriptions.models import Subscriber, Topic
 from tests import mail
 from tests.digest.editions.letters import (
@@ -26,7 +27,7 @@ from tests.digest.editions.letters import (
     texts,
     words,
 )
-from tests.factories import listed_paper
+from tests.factories import NOON, SubscribedTopicFactory, TopicFactory, listed_paper
 
 pytestmark = pytest.mark.django_db
 
@@ -236,6 +237,61 @@ class TestReasons:
 
         for part in (" ".join(texts(html(content), "//body")), text(content)):
             assert " ".join(part.split()).count("top 5 % this week") == 1
+
+    def test_a_paper_is_not_called_similar_to_itself(self):
+        shown = Scored(0.9, 0.8)
+        liked = str(shown.papers[0].pk), str(shown.papers[1].pk)
+        content = shown.letter(why={pk: [["liked", "On agents 0"]] for pk in liked})
+
+        assert [one for one in chips(content) if "like" in one or "similar" in one] == [
+            "you liked it",
+            "similar to “On agents 0”",
+        ]
+
+
+class TestATopicWithoutPapers:
+    """Says which of the reader's own rules left out what its filter found."""
+
+    def said(self, shown: Scored) -> str:
+        material = compose.Material.of(shown.edition)
+        followed = compose.topics_of([shown.subscriber.pk])[shown.subscriber.pk]
+        taught = compose.Taught.by([shown.subscriber.pk])
+        material.evaluate({row.topic.filter_id for row in followed} | taught.muted_filters)
+        material.relevance.bring([shown.topic], material.found)
+        digest = compose.gather(material, shown.subscriber, followed, received=(), taught=taught)
+        to = recipient_of(shown.edition, shown.subscriber)
+        return " ".join(text(assemble.Assembler(shown.edition).letter(to, digest).content).split())
+
+    def test_the_threshold(self):
+        shown = Scored(0.6, 0.4)
+        shown.topic.refresh_from_db()
+        shown.subscriber.subscribed_topics.update(min_relevance=70)
+
+        said = self.said(shown)
+
+        assert "2 papers matched, all below your 70 %." in said
+        assert "your limits" not in said
+
+    def test_what_they_never_want(self):
+        shown = Scored(0.9)
+        feedback.mute(shown.subscriber.pk, "agents", now=NOON)
+
+        assert "1 matched that you never want to see." in self.said(shown)
+
+
+class TestTheSubject:
+    def test_is_no_paper_of_a_scored_topic_that_is_hardly_relevant(self):
+        other = listed_paper(title="Robots that walk", votes=1, abstract="")
+        shown = Scored(0.3)
+        robots = TopicFactory(name="Robots", filter=topics.filter_revision("robots", now=NOON))
+        SubscribedTopicFactory(subscriber=shown.subscriber, topic=robots, position=9)
+        score(shown.edition, robots, {other.pk: (0.6, [])})
+        digest = digest_of(shown.edition, shown.subscriber)
+        to = recipient_of(shown.edition, shown.subscriber)
+
+        content = assemble.Assembler(shown.edition).letter(to, digest).content
+
+        assert mail.parsed(content)["Subject"].startswith("Robots that walk")
 
 
 class TestWork:
