@@ -3,7 +3,7 @@
 Popularity has no part in it. Compose orders papers by its bands, and by trending within a band.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from digest.matching import batch, calibration, extras, judge, learning, packing, profiles, rank, spaces
-from digest.matching.features import Prepared
+from digest.matching.features import Prepared, Shared
 from digest.matching.index import DayIndex
 from digest.matching.learning import LinearModel
 from digest.models import Edition, EditionRelevance
@@ -31,6 +31,35 @@ class Scored(NamedTuple):
 
 Scores = Mapping[int, Scored]  # by paper id; empty where no relevance can be said
 _NONE: Scores = {}
+
+
+class _AsLookedAt(Mapping[int, Scored]):
+    """Scores whose reasons are found when somebody asks: of a thousand papers, a mail shows ten."""
+
+    def __init__(
+        self, probabilities: Mapping[int, float | None], reasons: Callable[[int], list[list[str]]]
+    ) -> None:
+        self.probabilities = probabilities
+        self._reasons = reasons
+
+    def __getitem__(self, paper_id: int) -> Scored:
+        return Scored(self.probabilities[paper_id], self._reasons(paper_id))
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self.probabilities)
+
+    def __len__(self) -> int:
+        return len(self.probabilities)
+
+    def __contains__(self, paper_id: object) -> bool:
+        return paper_id in self.probabilities
+
+
+def probabilities(scores: Scores) -> Mapping[int, float | None]:
+    """By paper; no reason is looked for."""
+    if isinstance(scores, _AsLookedAt):
+        return scores.probabilities
+    return {pk: one.probability for pk, one in scores.items()}
 
 
 def place(probability: float | None) -> int:
@@ -53,6 +82,7 @@ class Relevance:
 
     def __post_init__(self) -> None:
         self._known: dict[int, Scores] = {}
+        self._texts: dict[int, Shared | None] = {}  # by topic
 
     def of(self, topic_id: int) -> Scores:
         """What `bring` brought; nothing for a pure filter."""
@@ -93,19 +123,41 @@ class Relevance:
         disliked: Sequence[Mapping[str, Any]],
         model: LinearModel | None,
     ) -> Scores:
-        """The same for one reader, with what they said of other papers."""
+        """The same for one reader, with what they said of other papers: some 10 ms, and 3 ms for the reasons
+        of each paper that somebody looks at."""
         profile = profiles.of_topic(topic, liked=liked, disliked=disliked)
-        prepared = self._ranker.prepare(profile) if profile and found else None
-        if prepared is None:
+        if not profile or not found:
             return _NONE
-        scores = self._ranker.score(prepared)
+        shared = self._shared(topic)
+        if shared is not None:
+            prepared, scores = self._ranker.taught(shared, profile)
+        elif (alone := self._ranker.prepare(profile)) is not None:
+            prepared, scores = alone, self._ranker.score(alone)
+        else:
+            return _NONE
         if model is not None:
             scores = np.asarray(
                 learning.adjust(scores, self._ranker.vectors, model, space=self._ground.name), np.float32
             )
-        is_told = bool(prepared.words) or len(prepared.liked) > 1
-        at = self._positions
-        return self._scored(prepared, {pk: float(scores[at[pk]]) for pk in found}, is_told=is_told)
+        known: Mapping[int, float | None] = dict.fromkeys(found)
+        if prepared.words or len(prepared.liked) > 1:
+            known = self._probabilities({pk: float(scores[self._positions[pk]]) for pk in found})
+        return _AsLookedAt(known, lambda pk: self._reasons(prepared, self._positions[pk]))
+
+    def _shared(self, topic: Topic) -> Shared | None:
+        """A topic's words as they are prepared for everybody; None where they say nothing."""
+        if topic.pk not in self._texts:
+            prepared = self._prepared([topic]).get(topic.pk)
+            self._texts[topic.pk] = self._ranker.shared(prepared) if prepared and prepared.words else None
+        return self._texts[topic.pk]
+
+    def _prepared(self, topics: Iterable[Topic]) -> dict[int, Prepared]:
+        return profiles.prepared(
+            topics,
+            space_id=self._ground.pk,
+            prepare=self._ranker.prepare,
+            encoder=self._ranker.sensed.name if self._ranker.sensed else "",
+        )
 
     def _stored(self, topic_ids: Collection[int]) -> dict[int, Scores]:
         rows = self.edition.relevances.filter(topic__in=topic_ids).values_list("topic_id", "scored")
@@ -120,14 +172,12 @@ class Relevance:
         """Of many topics at once, by topic id."""
         papers = {pk: found(topic.filter_id) for pk, topic in topics.items()}
         asked = [topic for pk, topic in topics.items() if papers[pk]]
-        prepared = profiles.prepared(
-            asked,
-            space_id=self._ground.pk,
-            prepare=self._ranker.prepare,
-            encoder=self._ranker.sensed.name if self._ranker.sensed else "",
-        )
+        prepared = self._prepared(asked)
         if not prepared:
             return {}
+        self._texts.update(
+            (pk, self._ranker.shared(one) if one.words else None) for pk, one in prepared.items()
+        )
         ids = list(prepared)
         at = self._positions
         hits = [sum(1 << at[paper_id] for paper_id in papers[pk]) for pk in ids]
@@ -139,22 +189,21 @@ class Relevance:
         for number, pk in enumerate(ids):
             positions, log_odds = scores.of(number)
             by_paper = dict(zip(positions.tolist(), log_odds.tolist(), strict=True))
-            scored = self._scored(
-                prepared[pk], {paper_id: by_paper[at[paper_id]] for paper_id in papers[pk]}, is_told=True
-            )
+            scored = self._scored(prepared[pk], {paper_id: by_paper[at[paper_id]] for paper_id in papers[pk]})
             all_scored[pk] = _judged(topics[pk], scored)
         return all_scored
 
-    def _scored(self, prepared: Prepared, log_odds: Mapping[int, float], *, is_told: bool) -> Scores:
+    def _scored(self, prepared: Prepared, log_odds: Mapping[int, float]) -> dict[int, Scored]:
         """Probabilities of these papers, and of the most relevant the reasons."""
         at = self._positions
-        shown = self._ranker.probabilities(np.array(list(log_odds.values()), np.float32)).tolist()
         best = sorted(log_odds, key=lambda pk: (-log_odds[pk], at[pk]))[:REASONED]
         why = {pk: self._reasons(prepared, at[pk]) for pk in best}
-        return {
-            pk: Scored(round(probability, 4) if is_told else None, why.get(pk, []))
-            for pk, probability in zip(log_odds, shown, strict=True)
-        }
+        known = self._probabilities(log_odds)
+        return {pk: Scored(probability, why.get(pk, [])) for pk, probability in known.items()}
+
+    def _probabilities(self, log_odds: Mapping[int, float]) -> dict[int, float]:
+        shown = self._ranker.probabilities(np.array(list(log_odds.values()), np.float32)).tolist()
+        return {pk: round(probability, 4) for pk, probability in zip(log_odds, shown, strict=True)}
 
     def _reasons(self, prepared: Prepared, position: int) -> list[list[str]]:
         reasons = rank.explained(prepared, self._ranker.papers, position)

@@ -5,7 +5,7 @@ quiet. All grow with relevance, except `disliked`.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -33,6 +33,7 @@ FEATURES = (
     "disliked",  # cosine to the nearest disliked paper, where that is nearer than the nearest liked one
 )
 
+_MEANING, _FEEDBACK, _NEAREST, _DISLIKED = map(FEATURES.index, ("meaning", "feedback", "nearest", "disliked"))
 _FEEDBACK_PAPERS = 20
 _LOOKED_AT = 600  # references whose words are looked at closely for feedback
 _COVER_WEIGHT = 2.0  # of the words' coverage beside meaning and words, in choosing them
@@ -103,9 +104,9 @@ class Counted:
             (row, self.space.columns[word]) for row, word in enumerate(words) if word in self.space.columns
         ]
         if known:
-            rows = [row for row, _ in known]
-            directions = self.space.directions[[column for _, column in known]]
-            mean, deviation = self.space.usual(directions)
+            rows, columns = [row for row, _ in known], [column for _, column in known]
+            directions = self.space.directions[columns]
+            mean, deviation = self.space.usual_of_words(columns)
             above = (directions @ self.vectors.T - mean[:, None]) / deviation[:, None]
             is_placed = np.linalg.norm(directions, axis=1, keepdims=True) > 0
             near = is_placed / (1 + np.exp(-_STEEP * (above - _MIDDLE)))
@@ -162,11 +163,67 @@ def prepare(profile: Mapping[str, Any], space: Space) -> Prepared | None:
         disliked=paper_vectors(disliked, space),
         liked_titles=tuple(_shown_title(paper) for paper in liked),
     )
-    known = {str(paper.get("id", "")) for paper in (*liked, *disliked)} - {""}
-    feedback = _fitting(given, space, without=known)
-    if len(likes):
-        feedback = feedback + _sum(likes.mean(0, keepdims=True), space)
-    return Prepared(**{**given.__dict__, "feedback": space.unit(feedback[None, :])[0]})
+    return _with_feedback(given, space, (*liked, *disliked))
+
+
+def _with_feedback(
+    given: Prepared, space: Space, examples: Sequence[Mapping[str, Any]], shared: "Shared | None" = None
+) -> Prepared:
+    known = {str(paper.get("id", "")) for paper in examples} - {""}
+    feedback = _fitting(given, space, without=known, shared=shared)
+    if len(given.liked):
+        feedback = feedback + _sum(given.liked.mean(0, keepdims=True), space)
+    return replace(given, feedback=space.unit(feedback[None, :])[0])
+
+
+class Shared:
+    """The words of an interest that many readers share, each with papers of their own beside them.
+
+    Whatever those papers make no difference to is worked out once, for reference papers and for the day's.
+    """
+
+    def __init__(self, text: Prepared, papers: "Papers") -> None:
+        """`text` was prepared without examples, and has words."""
+        self._text = text
+        self._papers = papers
+
+    def prepare(self, liked: Sequence[Mapping[str, Any]], disliked: Sequence[Mapping[str, Any]]) -> Prepared:
+        """As `prepare` of the same words and these papers has it, in a fraction of the time."""
+        text, space = self._text, self._papers.space
+        likes = paper_vectors(liked, space)
+        direction = text.direction
+        if len(likes):
+            direction = space.unit((direction + _sum(likes.mean(0, keepdims=True), space))[None, :])[0]
+        given = replace(
+            text,
+            kind=text.kind + _kind_of_examples(len(liked)),
+            direction=direction,
+            feedback=direction,
+            liked=likes,
+            disliked=paper_vectors(disliked, space),
+            liked_titles=tuple(_shown_title(paper) for paper in liked),
+            sense=None,
+        )
+        return _with_feedback(given, space, (*liked, *disliked), self)
+
+    def measured(self, prepared: Prepared) -> npt.NDArray[np.float32]:
+        """The day's papers by what `prepare` gave; as `measured` does."""
+        return _by_place(prepared, self._papers, self._measured.copy())
+
+    @cached_property
+    def _measured(self) -> npt.NDArray[np.float32]:
+        return measured(self._text, self._papers)
+
+    @cached_property
+    def said(self) -> Floats:
+        """How much each reference paper speaks of the words."""
+        space = self._papers.space
+        return _share(_references(space).spoken([word for word, _ in self._text.words]), self._text)
+
+    @cached_property
+    def covers(self) -> Floats:
+        """How well each reference paper covers name, keywords and sentence, together."""
+        return _all_covers(self._text, _references(self._papers.space))
 
 
 def _shown_title(paper: Mapping[str, Any]) -> str:
@@ -178,8 +235,11 @@ def kind_of(*, name: str, keywords: Sequence[str], sentence: str, liked: int, is
     """Profiles of one kind share their constants: "NKS" of name, keywords and sentence, "L3" of some liked
     papers, "KL1" of keywords and one or two; "Z" in front where the words were translated."""
     text = ("N" if name else "") + ("K" if keywords else "") + ("S" if sentence else "")
-    some = "" if not liked else "L1" if liked < 3 else "L3" if liked < 8 else "L10"
-    return ("Z" if is_translated and text else text) + some
+    return ("Z" if is_translated and text else text) + _kind_of_examples(liked)
+
+
+def _kind_of_examples(liked: int) -> str:
+    return "" if not liked else "L1" if liked < 3 else "L3" if liked < 8 else "L10"
 
 
 def paper_vectors(papers: Sequence[Mapping[str, Any]], space: Space) -> Floats:
@@ -255,24 +315,33 @@ def _sum(vectors: Floats, space: Space) -> Floats:
     return space.unit(np.asarray(vectors, np.float32))[0]
 
 
-def _fitting(given: Prepared, space: Space, *, without: set[str]) -> Floats:
+def _fitting(given: Prepared, space: Space, *, without: set[str], shared: "Shared | None" = None) -> Floats:
     """The mean of the reference papers that fit best, after a first look at all and a closer one at some."""
     cosines = space.references @ given.direction
     mean, deviation = (float(one[0]) for one in space.usual(given.direction[None, :]))
     first = (cosines - mean) / deviation
     if given.words:
-        said = _share(_references(space).spoken([word for word, _ in given.words]), given)
+        words = [word for word, _ in given.words]
+        said = shared.said if shared else _share(_references(space).spoken(words), given)
         first = first + 0.7 * np.minimum((said - said.mean()) / (said.std() + 0.02), 6)
     if without and space.ids:
         first[[at for at, pk in enumerate(space.ids) if pk in without]] = -np.inf
     close = np.argpartition(-first, min(_LOOKED_AT, len(first) - 1))[:_LOOKED_AT]
     score = first[close]
     if given.words:
-        looked_at = Counted(space, space.counts[close], space.columns)
-        name, _best, best_three, sentence = _covers(given, looked_at)
-        score = score + _COVER_WEIGHT * (name + best_three + sentence)
+        covers = (
+            shared.covers[close]
+            if shared
+            else _all_covers(given, Counted(space, space.counts[close], space.columns))
+        )
+        score = score + _COVER_WEIGHT * covers
     best = close[np.argsort(-score, kind="stable")[:_FEEDBACK_PAPERS]]
     return _sum(space.references[best].sum(0, keepdims=True), space)
+
+
+def _all_covers(given: Prepared, papers: Counted) -> Floats:
+    name, _best, best_three, sentence = _covers(given, papers)
+    return name + best_three + sentence
 
 
 def _references(space: Space) -> Counted:
@@ -291,25 +360,22 @@ def measured(prepared: Prepared, papers: Counted) -> npt.NDArray[np.float32]:
         title[papers.standing(phrase, "title")] = 1
         abstract[papers.standing(phrase, "abstract")] += 0.5
     words = _share(papers.spoken([word for word, _ in prepared.words]), prepared) if prepared.words else zeros
-    liked = papers.vectors @ prepared.liked.T if len(prepared.liked) else zeros[:, None]
-    nearest = liked.max(1)
-    disliked = zeros
+    said = (words, title, np.minimum(abstract, 1), *_covers(prepared, papers))
+    found = np.stack([zeros, zeros, *said, zeros, zeros], axis=1).astype(np.float32)
+    return _by_place(prepared, papers, found)
+
+
+def _by_place(prepared: Prepared, papers: Counted, found: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """`found` with those features that depend on where papers lie, not on which words they say."""
+    vectors = papers.vectors
+    found[:, _MEANING] = vectors @ prepared.direction
+    found[:, _FEEDBACK] = vectors @ prepared.feedback
+    found[:, _NEAREST] = (vectors @ prepared.liked.T).max(1) if len(prepared.liked) else 0
+    found[:, _DISLIKED] = 0
     if len(prepared.disliked):
-        bad = (papers.vectors @ prepared.disliked.T).max(1)
-        disliked = np.where(bad > nearest, bad, 0).astype(np.float32)
-    return np.stack(
-        [
-            papers.vectors @ prepared.direction,
-            papers.vectors @ prepared.feedback,
-            words,
-            title,
-            np.minimum(abstract, 1),
-            *_covers(prepared, papers),
-            nearest,
-            disliked,
-        ],
-        axis=1,
-    ).astype(np.float32)
+        bad = (vectors @ prepared.disliked.T).max(1)
+        found[:, _DISLIKED] = np.where(bad > found[:, _NEAREST], bad, 0)
+    return found
 
 
 def _share(spoken: Floats, prepared: Prepared) -> Floats:

@@ -293,27 +293,6 @@ Text = tuple[str, str]  # title and abstract
 
 _TOKEN = re.compile(r"[^\W_]+(?:[-’'][^\W_]+)*")
 _BETWEEN = re.compile(r"[ \u00a0]+")  # between two words of one term
-# Words of any abstract, besides terms.SILENT. Not `agent` or `model`: those may be what somebody likes.
-_SCHOLARLY = """
-    abstract achieve across additional address advance aim allow also although analysis analyze another
-    apply approach art article available base baseline become becomes being benefit best better beyond broad
-    can cannot challenge com common comparable compare comprehensive conduct consider consist consistent
-    contribute contribution crucial current dataset datasets demonstrate derive despite develop difference
-    different difficult directly diverse done due each effective effectiveness efficient else enable enhance
-    ensure et evaluate even every everyone everything example exist existing experiment experimental explore
-    extensive facilitate fig find finding first five focus follow four framework full fully furthermore gain
-    general github given good great high highly however http https identify important improve improvement
-    include including increase introduce investigate key lack large lead less level leverage like limit
-    limitation limited low made main make many method more moreover most multiple need new nothing novel
-    number obtain offer often one open outperform overall paper particular per perform performance possible
-    potential present previous prior problem propose provide public publicly range rather real recent
-    recently remain report require research result reveal second section set several show significant
-    significantly simple single small solution solve something sota specific standard still strategy strong
-    study substantial substantially suggest support system table task technique term test then theory three
-    thus time together toward towards traditional two type typical unified upon use used user using validate
-    value various via way well whether while wide widely without work www year yet
-"""
-_SKIPPED_STEMS = frozenset(map(normal.stem, _SCHOLARLY.split()))
 _LEAST_LETTERS = 2
 _PRIOR_PAPERS = 2.0  # papers in general weigh as much as this many of the reader's
 _UNKNOWN_SHARE = 0.002  # of papers that have a word which none of the background has
@@ -476,7 +455,7 @@ def _stem(word: str) -> str:
     if folded.endswith("ly"):
         return ""
     stem = " ".join(map(normal.stem, folded.split())).replace(" ", "")
-    return stem if terms.is_telling(stem) and stem not in _SKIPPED_STEMS else ""
+    return stem if terms.is_telling(stem) and stem not in terms.SCHOLARLY else ""
 
 
 def _term(text: str) -> str:

@@ -8,7 +8,7 @@ import json
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +16,10 @@ import numpy as np
 import numpy.typing as npt
 import scipy.sparse as sp
 
-from digest.matching import encoders, features, sense, space
+from digest.matching import encoders, features, sense, space, terms
 from digest.matching.encoders import Encoder, NoEncoder
 from digest.matching.explain import Reason
-from digest.matching.features import FEATURES, Counted, Papers, Prepared
+from digest.matching.features import FEATURES, Counted, Papers, Prepared, Shared
 from digest.matching.index import DayIndex
 from digest.matching.sense import Sensed
 from digest.matching.space import Floats, Space
@@ -75,22 +75,21 @@ class Ranker:
     def fit(
         self,
         papers: Iterable[Mapping[str, Any]],
-        background: Space | None = None,
+        background: Space | Iterable[Mapping[str, Any]] | None = None,
         *,
         index: DayIndex | None = None,
     ) -> "Ranker":
         """Take in `papers` (id, title, abstract), which scores come in the order of.
 
-        `background` is the ground that everything is measured on. Without one it is the starter, joined by a
-        space of these papers where there are enough of them. `index`: of the same papers, where one is at
-        hand; making it is most of the work (1 ms a paper).
+        `background` is the ground that everything is measured on: a space, or papers to train one on beside
+        the starter. Without one, these papers themselves are taken for that; below space.LEAST_PAPERS the
+        starter stands alone. `index`: of the same papers, where one is at hand; making it is most of the work
+        (1 ms a paper).
         """
         papers = list(papers)
         index = index or DayIndex([_document(paper) for paper in papers])
-        if background is None:
-            background = space.starter()
-            if len(papers) >= space.LEAST_PAPERS:
-                background = background.joined(Space.trained(index))
+        if not isinstance(background, Space):
+            background = _ground(index if background is None else background)
         self.papers = Papers(index, background)
         self.sensed = self._sensed(papers)
         return self
@@ -112,6 +111,21 @@ class Ranker:
         except NoEncoder as error:
             logger.info("A profile is prepared without a model: %s", error)
             return prepared
+
+    def shared(self, text: Prepared) -> Shared:
+        """For the many who follow one interest; see `taught`."""
+        return Shared(text, self.papers)
+
+    def taught(self, shared: Shared, profile: Profile) -> tuple[Prepared, Scores]:
+        """`prepare` and `score` of a profile with the words of `shared` and papers of its own, faster."""
+        prepared = shared.prepare(profile.get("liked") or (), profile.get("disliked") or ())
+        found = shared.measured(prepared)
+        if self.sensed is not None:
+            try:
+                prepared = replace(prepared, sense=self.sensed.asked(profile))
+            except NoEncoder as error:
+                logger.info("A profile is prepared without a model: %s", error)
+        return prepared, _weighed(prepared, found, self.sensed)
 
     def score(self, profile: Profile | Prepared | None) -> npt.NDArray[np.float32]:
         """Log-odds of relevance for each paper; nan for a profile that says nothing."""
@@ -159,17 +173,34 @@ class Ranker:
         return self.prepare(profile) if isinstance(profile, Mapping) else profile
 
 
+def _ground(papers: DayIndex | Iterable[Mapping[str, Any]]) -> Space:
+    """The starter, joined by a space of these papers where they are enough."""
+    index = papers if isinstance(papers, DayIndex) else DayIndex([_document(paper) for paper in papers])
+    if len(index.documents) < space.LEAST_PAPERS:
+        return space.starter()
+    return space.starter().joined(Space.trained(index))
+
+
 def log_odds(prepared: Prepared, papers: Papers, sensed: Sensed | None = None) -> npt.NDArray[np.float32]:
     """`sensed`: the same papers as an encoder sees them; of use where the profile was prepared with it."""
+    return _weighed(prepared, features.measured(prepared, papers), sensed)
+
+
+def _weighed(prepared: Prepared, found: npt.NDArray[np.float32], sensed: Sensed | None) -> Scores:
     constants = constants_of(prepared.kind, sensed.name if sensed and prepared.sense else "")
     return np.asarray(
-        measured(prepared, papers, sensed) @ constants.weights + constants.intercept, np.float32
+        _with_sense(prepared, found, sensed) @ constants.weights + constants.intercept, np.float32
     )
 
 
 def measured(prepared: Prepared, papers: Papers, sensed: Sensed | None = None) -> npt.NDArray[np.float32]:
     """(papers × FEATURES, and sense.FEATURES after them where profile and papers have both)."""
-    found = features.measured(prepared, papers)
+    return _with_sense(prepared, features.measured(prepared, papers), sensed)
+
+
+def _with_sense(
+    prepared: Prepared, found: npt.NDArray[np.float32], sensed: Sensed | None
+) -> npt.NDArray[np.float32]:
     if sensed is None or prepared.sense is None:
         return found
     return np.hstack([found, sensed.measured(prepared.sense)])
@@ -246,22 +277,43 @@ def _carrying(prepared: Prepared, papers: Papers, position: int, constants: Cons
     adds = np.asarray(ground.factors[weights.indices] @ _by_block(pull, ground, weights)) * weights.data
     wanted = {stem for stem, _ in prepared.words}
     asked = np.array([ground.words[column] in wanted for column in weights.indices])
-    tells = asked | (ground.rarity[weights.indices] >= _TELLING)
+    tells = asked | (ground.rarity[weights.indices] >= _TELLING) & ~_scholarly(ground)[weights.indices]
     order = np.argsort(-(adds + asked * np.abs(adds).max()), kind="stable")
     columns = weights.indices[order[tells[order]][:_CANDIDATES]]
-    rows = sp.vstack([row] * (len(columns) + 1), "lil")
-    for number, column in enumerate(columns):
-        rows[number, column] = 0
-    variants = Counted(ground, rows.tocsr(), papers.columns)
+    variants = Counted(ground, _each_left_out(row, columns), papers.columns)
     scores = features.measured(prepared, variants) @ constants.weights
     drops = scores[-1] - scores[:-1]
-    document = papers.index.documents[position]
     best = [number for number in np.argsort(-drops, kind="stable") if drops[number] >= _LEAST_DROP]
-    return [
-        written
-        for number in best
-        if (written := _written(ground.words[columns[number]], document)) is not None
-    ]
+    document = papers.index.documents[position]
+    written = _written(document.title, document.abstract)
+    names = [written.get(ground.words[columns[number]]) for number in best]
+    return [name for name in names if name is not None and not _is_torn(name)]
+
+
+def _scholarly(ground: Space) -> npt.NDArray[np.bool_]:
+    """By column: whether it is a word of any abstract, such as "comprehensive"."""
+    found: npt.NDArray[np.bool_] | None = ground.memo.get("scholarly")
+    if found is None:
+        found = ground.memo["scholarly"] = np.array([word in terms.SCHOLARLY for word in ground.words])
+    return found
+
+
+def _each_left_out(row: sp.csr_matrix, columns: npt.NDArray[np.int32]) -> sp.csr_matrix:
+    """The row once without each of these columns, and at last as it is."""
+    copies = len(columns) + 1
+    data = np.tile(row.data, (copies, 1))
+    for number, column in enumerate(columns):
+        data[number, row.indices == column] = 0
+    ends = np.arange(copies + 1) * row.nnz
+    rows = sp.csr_matrix((data.ravel(), np.tile(row.indices, copies), ends), shape=(copies, row.shape[1]))
+    rows.eliminate_zeros()
+    return rows
+
+
+def _is_torn(name: str) -> bool:
+    """Whether it is a part of a longer one that says nothing alone: "of-thought", of "chain-of-thought"."""
+    first, *others = normal.fold(name).text.split("-")
+    return bool(others) and any(normal.stem(part) in terms.SILENT for part in (first, others[-1]))
 
 
 def _by_block(pull: Floats, ground: Space, weights: sp.csr_matrix) -> Floats:
@@ -275,15 +327,18 @@ def _by_block(pull: Floats, ground: Space, weights: sp.csr_matrix) -> Floats:
     return scaled
 
 
-def _written(stem: str, document: Document) -> str | None:
-    """The first word of the paper that has this stem."""
-    for text in (document.title, document.abstract):
+@lru_cache(maxsize=2_048)
+def _written(title: str, abstract: str) -> dict[str, str]:
+    """By stem: the first word of the paper that has it, as it stands there."""
+    found: dict[str, str] = {}
+    for text in (title, abstract):
         read = normal.lattice(text)
         for edge in read.edges:
-            if normal.stem(edge.word) == stem:
+            stem = normal.stem(edge.word)
+            if stem not in found:
                 start, end = read.span(edge.start, edge.end)
-                return text[start:end]
-    return None
+                found[stem] = text[start:end]
+    return found
 
 
 def _document(paper: Mapping[str, Any]) -> Document:

@@ -10,6 +10,7 @@ import hashlib
 import io
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from pathlib import Path
@@ -107,6 +108,15 @@ class Space:
         mean = directions @ self.centre
         variance = np.einsum("ij,ij->i", directions @ self.spread, directions)
         return mean, np.sqrt(np.maximum(variance, 0)) + 1e-6
+
+    def usual_of_words(self, columns: Sequence[int]) -> tuple[Floats, Floats]:
+        """`usual` of the directions of these words, each worked out once."""
+        known: dict[int, tuple[float, float]] = self.memo.setdefault("usual", {})
+        if new := [column for column in columns if column not in known]:
+            mean, deviation = self.usual(self.directions[new])
+            known.update(zip(new, zip(mean.tolist(), deviation.tolist(), strict=True), strict=True))
+        both = np.array([known[column] for column in columns], np.float32).reshape(-1, 2)
+        return both[:, 0], both[:, 1]
 
     def unit(self, vectors: Floats) -> Floats:
         """Rows of length 1, in which each block that says anything weighs the same."""

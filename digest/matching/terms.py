@@ -25,6 +25,29 @@ _SILENT_LIST = """
 """
 SILENT = frozenset(normal.stem(word) for word in _SILENT_LIST.split())
 
+# Words of any abstract: they tell where somebody asks for them, and tell no reader why a paper came. Not
+# `agent` or `model`: those may be what somebody likes.
+_SCHOLARLY_LIST = """
+    abstract achieve across additional address advance aim allow also although analysis analyze another
+    apply approach art article available base baseline become becomes being benefit best better beyond broad
+    can cannot challenge com common comparable compare comprehensive conduct consider consist consistent
+    contribute contribution crucial current dataset datasets demonstrate derive despite develop difference
+    different difficult directly diverse done due each effective effectiveness efficient else enable enhance
+    ensure et evaluate even every everyone everything example exist existing experiment experimental explore
+    extensive facilitate fig find finding first five focus follow four framework full fully furthermore gain
+    general github given good great high highly however http https identify important improve improvement
+    include including increase introduce investigate key lack large lead less level leverage like limit
+    limitation limited low made main make many method more moreover most multiple need new nothing novel
+    number obtain offer often one open outperform overall paper particular per perform performance possible
+    potential present previous prior problem propose provide public publicly range rather real recent
+    recently remain report require research result reveal second section set several show significant
+    significantly simple single small solution solve something sota specific standard still strategy strong
+    study substantial substantially suggest support system table task technique term test then theory three
+    thus time together toward towards traditional two type typical unified upon use used user using validate
+    value various via way well whether while wide widely without work www year yet
+"""
+SCHOLARLY = frozenset(map(normal.stem, _SCHOLARLY_LIST.split()))
+
 
 def is_telling(stem: str) -> bool:
     """Whether a word says what a paper is about; single letters and digits do not."""

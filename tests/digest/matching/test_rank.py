@@ -1,14 +1,17 @@
 """The ranker: what it prefers, what it says of itself, and that a quiet day stays quiet."""
 
+import random
+
 import numpy as np
 import pytest
 
-from digest.matching import evaluation, rank
+from digest.matching import evaluation, rank, space
 from digest.matching.evaluation import Labelled, WordsOnly
 from digest.matching.explain import Reason
 from digest.matching.features import FEATURES, kind_of
 from digest.matching.rank import Calibration, Ranker, constants_of
 from tests.conftest import SHARED_DATA
+from tests.digest.matching import interests
 
 
 def paper(paper_id, title, abstract="", **more):
@@ -211,6 +214,50 @@ class TestExplain:
     def test_refuses_a_paper_that_was_not_fitted(self, ranker):
         with pytest.raises(KeyError):
             ranker.explain(INTEREST, "nobody's")
+
+
+class TestShared:
+    """Many readers follow one topic, each with papers of their own: their scores are those of anybody."""
+
+    @pytest.mark.parametrize("number", range(12))
+    def test_words_give_each_reader_the_scores_of_their_whole_profile(self, number):
+        rng = random.Random(number)
+        papers = [interests.paper(rng, at) for at in range(40)]
+        ranker = Ranker().fit(papers[:25], space.starter())
+        profile = {"name": "Graphs", "keywords": ["graph neural networks"]} | interests.profile(rng, papers)
+        profile["name"] = profile["name"] or "Graphs"
+        examples = {"liked": rng.sample(papers, number % 5), "disliked": rng.sample(papers, number % 3)}
+        text = ranker.prepare({**profile, "liked": [], "disliked": []})
+
+        prepared, scores = ranker.taught(ranker.shared(text), examples)
+
+        whole = ranker.prepare(profile | examples)
+        assert (prepared.kind, prepared.liked_titles) == (whole.kind, whole.liked_titles)
+        assert np.abs(prepared.feedback - whole.feedback).max() < 1e-4
+        assert scores == pytest.approx(ranker.score(profile | examples), abs=1e-3)
+
+
+class TestNamedWords:
+    def test_are_none_that_any_abstract_has_nor_torn_from_a_longer_one(self):
+        odd = paper(
+            "cot",
+            "A comprehensive study of chain-of-thought",
+            "Extensive experiments with chain-of-thought prompting show comprehensive reasoning traces.",
+        )
+        fitted = Ranker().fit([odd, *PAPERS])
+
+        about = {reason.atom_text for reason in fitted.explain({"liked": [odd]}, "cot")} - {odd["title"]}
+
+        assert about
+        assert not about & {"comprehensive", "Extensive", "of-thought", "chain-of"}
+
+    def test_are_named_though_any_abstract_has_them_where_somebody_asks_for_them(self):
+        odd = paper("ttc", "Test-time compute", "We scale compute at test time: more test-time search.")
+        fitted = Ranker().fit([odd, *PAPERS])
+
+        reasons = fitted.explain({"sentence": "Scaling of the time that a test takes"}, "ttc")
+
+        assert {"test", "time", "test-time"} & {reason.atom_text.casefold() for reason in reasons}
 
 
 class TestConstants:
