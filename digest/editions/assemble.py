@@ -390,10 +390,10 @@ class _Look:
         parts.append(piece("after_lines"))
         if view.rows:
             parts.append(piece("rows_open"))
-            block = _block(max(row.count for row in view.rows))
+            most = max(row.count for row in view.rows)
             for row in view.rows:
                 parts.append(piece(*_linked("row", row.name, row.url)))
-                parts.append(piece(block) * row.count if row.count else piece("no_block"))
+                parts += map(piece, self._bar(row.count, most) or ["no_block"])
                 parts.append(piece("row_close", ("count", str(row.count))))
             parts.append(piece("rows_close"))
         rules_url = in_html(urls["rules_url"])
@@ -428,6 +428,12 @@ class _Look:
             )
         )
         return b"".join(parts)
+
+    def _bar(self, count: int, most: int) -> list[str]:
+        if "block_five" in self._html:
+            return bar(count, most)
+        # Of a shell that was stored before one block stood for several papers.
+        return ["block_wide" if most <= 7 else "block_narrow" if most <= 21 else "block_thin"] * count
 
     def _filled(self, name: str, *values: tuple[str, str]) -> bytes:
         return self._html[name].filled({slot: in_html(value) for slot, value in values})
@@ -517,6 +523,10 @@ def _opening(number: int, form: str) -> str:
     return "item_next" if number else "item_first"
 
 
-def _block(most: int) -> str:
-    """The widest block of which the largest row's bar still fits its cell."""
-    return "block_wide" if most <= 7 else "block_narrow" if most <= 21 else "block_thin"
+def bar(count: int, most: int) -> list[str]:
+    """The blocks of one row: the widest of which the bar of the largest still fits its cell."""
+    if most <= 7:
+        return ["block_wide"] * count
+    if most <= 21:
+        return ["block_five"] * (count // 5) + ["block_narrow"] * (count % 5)
+    return ["block_ten"] * (count // 10) + ["block_thin"] * (count % 10)

@@ -109,7 +109,6 @@ def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.Vie
             items.append({"form": item.form, "band": item.band, key: mark_safe(card)})
         sections.append({**asdict(section), "items": items})
     most = max((row.count for row in view.rows), default=0)
-    width, gap = cards.BLOCKS[assemble._block(most)]
     return _template(
         f"body.{kind}",
         **{name: getattr(view, name) for name in ("subject", "preheader", "headline", "lines", "more")},
@@ -119,7 +118,7 @@ def _rendered(edition: Edition, to: Recipient, digest: Digest, view: wording.Vie
         site_url="https://paperboy.example",
         postal_address="Example Institute, 1 Library Lane",
         dated=account.dated(edition),
-        rows=[{**asdict(row), "blocks": [{"width": width, "gap": gap}] * row.count} for row in view.rows],
+        rows=[{**asdict(row), "blocks": _blocks(row.count, most)} for row in view.rows],
         sections=sections,
         complete=complete,
         note=prose.sentences((complete, note)).removeprefix(complete),
@@ -152,3 +151,9 @@ def texts(html: str, path: str) -> Sequence[str]:
     """The text of each element at an XPath, blanks as one."""
     found = lxml.html.document_fromstring(html).xpath(path)
     return [" ".join(element.text_content().split()) for element in found]
+
+
+def _blocks(count: int, most: int) -> list[dict[str, int]]:
+    return [
+        dict(zip(("width", "gap"), cards.BLOCKS[name], strict=True)) for name in assemble.bar(count, most)
+    ]

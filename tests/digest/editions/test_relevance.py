@@ -333,6 +333,7 @@ class TestOlderEditions:
 
     def stored(self, pieces: Mapping[str, str]) -> dict[str, str]:
         new = (*cards.GUTTERS, "counted", "counted_brief", "band", "band_first", "meaning", "chip_open")
+        new += ("block_five", "block_ten")
         kept = {name: piece for name, piece in pieces.items() if name not in (*new, "chip_close")}
         opening = cards.in_html('<p class="why"><b>Why</b>').decode()
         closing = cards.in_html("</p>").decode()
