@@ -527,6 +527,6 @@ def bar(count: int, most: int) -> list[str]:
     """The blocks of one row: the widest of which the bar of the largest still fits its cell."""
     if most <= 7:
         return ["block_wide"] * count
-    if most <= 21:
+    if most <= 19:
         return ["block_five"] * (count // 5) + ["block_narrow"] * (count % 5)
     return ["block_ten"] * (count // 10) + ["block_thin"] * (count % 10)
