@@ -310,6 +310,12 @@ def examples(subscriber_ids: Collection[int]) -> dict[int, dict[int | None, Exam
     return dict(of)
 
 
+def who_said(subscriber_ids: Collection[int]) -> set[int]:
+    """Which of these readers have said anything of papers; one query."""
+    rows = Feedback.objects.filter(subscriber__in=subscriber_ids)
+    return set(rows.values_list("subscriber_id", flat=True).distinct())
+
+
 def mutes(subscriber_ids: Collection[int]) -> dict[int, list[int]]:
     """{subscriber id: ids of the filters whose papers they never want}; one query, readers with some only."""
     of: dict[int, list[int]] = defaultdict(list)

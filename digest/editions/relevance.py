@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
+from django.db import transaction
 
 from digest.matching import batch, calibration, extras, judge, learning, packing, profiles, rank, spaces
 from digest.matching.features import Prepared, Shared
@@ -96,6 +97,9 @@ class Relevance:
         wanted = {topic.pk: topic for topic in topics if topic.pk not in self._known}
         wanted = {pk: topic for pk, topic in wanted.items() if interests.of_topic(topic)}
         self._known.update(self._stored(wanted))
+        self._add_to(
+            {pk: topic for pk, topic in wanted.items() if self._lacks(pk, found(topic.filter_id))}, found
+        )
         missing = {pk: topic for pk, topic in wanted.items() if pk not in self._known}
         if missing:
             scored = self._score(missing, found)
@@ -113,6 +117,25 @@ class Relevance:
                 batch_size=200,
             )
             self._known.update(self._stored(missing))
+
+    def _lacks(self, topic_id: int, found: Collection[int]) -> bool:
+        """Whether a topic was scored for other papers: its filter has been edited since."""
+        scores = self.of(topic_id)
+        return bool(scores) and not scores.keys() >= set(found)
+
+    def _add_to(self, topics: Mapping[int, Topic], found: Callable[[int], Collection[int]]) -> None:
+        """Score what is lacking. What stands there stays, since mails were made of it."""
+        if not topics:
+            return
+        scored = self._score(topics, found)
+        with transaction.atomic():
+            rows = self.edition.relevances.select_for_update().filter(topic__in=topics).order_by("topic_id")
+            for row in rows:
+                there = {pk for pk, _probability, _reasons in row.scored}
+                more = scored.get(row.topic_id, _NONE)
+                row.scored += [[pk, *one] for pk, one in more.items() if pk not in there]
+                row.save(update_fields=["scored"])
+        self._known.update(self._stored(topics))
 
     def personal(
         self,
