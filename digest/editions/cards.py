@@ -28,7 +28,8 @@ from subscriptions.mail.message import LANGUAGE_TAGS, clean, inline, one_line, q
 from subscriptions.models import Subscriber
 
 PAPERS_A_PASS = 60  # of premailer; more do not make it faster, only larger
-# Width and gap in pixels; a phone leaves 99 for a bar, and squeezes a longer one. Some stand for several papers, since each takes 230 bytes of a mail.
+# Width and gap in pixels; a phone leaves 99 for a bar, and squeezes a longer one. Some stand for several
+# papers, since each takes 230 bytes of a mail.
 BLOCKS = {
     "block_wide": (12, 2),
     "block_narrow": (4, 1),

@@ -436,6 +436,7 @@ class Learnt:
     removed_words: list[str]
     mutes: list[Mute]
     has_model: bool  # a model of the reader's own is in use
+    tried_on: int  # opinions that one was last tried on; 0 where none was, or more has been said since
 
     @property
     def is_empty(self) -> bool:
@@ -470,6 +471,7 @@ def learnt(subscriber_id: int) -> Learnt:
         removed_words=removed,
         mutes=list(Mute.objects.filter(subscriber=subscriber_id).select_related("filter").order_by("-pk")),
         has_model=own is not None and own.is_better,
+        tried_on=own.examples if own else 0,
     )
 
 

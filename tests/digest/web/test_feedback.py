@@ -264,6 +264,11 @@ class TestWhatWasLearnt:
         assert "counts again" in undo(client, learnt, text)
         assert ReaderModel.objects.get().weights["removed_words"] == []
 
+    def test_says_that_a_model_was_tried_and_is_not_in_use(self, client, learnt, reader):
+        ReaderModel.objects.create(subscriber=reader, weights={}, examples=16, is_better=False, made_at=NOON)
+
+        assert "Tried on 16 opinions, and not in use" in client.get(learnt).content.decode()
+
     def test_no_word_is_nothing_to_take_out_or_to_put_back(self, client, learnt):
         for do in ("forget-word:", "forget-word: \u202e", "bring-word-back:never"):
             assert 'class="toast"' not in press(client, learnt, do)
