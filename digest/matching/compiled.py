@@ -13,7 +13,7 @@ from collections.abc import Iterable
 import numpy as np
 import numpy.typing as npt
 
-from digest.matching.batch import Bits, as_bits
+from digest.matching.batch import Bits, as_bits, collection_paused
 from digest.matching.index import DayIndex
 from subscriptions.filters import Filter
 from subscriptions.filters.tree import And, Atom, Compare, Exact, Node, Not, Or, Phrase, Value, Word
@@ -72,7 +72,11 @@ class Compiled:
                 shape.append(_ATOM)
 
     def asked(self, index: DayIndex) -> "Asked":
-        """Every atom looked up in the index, some 20 µs each."""
+        """Every atom looked up in the index, some 30 µs each."""
+        with collection_paused():
+            return self._asked(index)
+
+    def _asked(self, index: DayIndex) -> "Asked":
         papers = len(index.documents)
         found = []
         atoms = list(self._atoms)

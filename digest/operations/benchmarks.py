@@ -518,7 +518,7 @@ def _fill_papers(
             abstract=abstract,
             summary=dice.choice(entries)["summary"],
             authors=[
-                f"Given{dice.randint(1, 60)} Author{dice.randint(1, 2_000)}"
+                f"Given{dice.randint(1, 500)} Author{dice.randint(1, 2_000)}"
                 for _ in range(dice.randint(1, 12))
             ],
             organization=dice.choice(ORGANISATIONS),
