@@ -247,19 +247,16 @@ def paper_vectors(papers: Sequence[Mapping[str, Any]], space: Space) -> Floats:
     if not papers:
         return np.zeros((0, space.dimensions), np.float32)
     texts = [(str(paper.get("title") or ""), str(paper.get("abstract") or "")) for paper in papers]
-    return np.vstack([_vector(space, *text) for text in texts])
-
-
-def _vector(space: Space, title: str, abstract: str) -> Floats:
-    known = space.memo.setdefault("vectors", {})
-    vector: Floats | None = known.get((title, abstract))
-    if vector is None:
-        index = DayIndex([Document(id="", title=title, abstract=abstract)])
-        vector = space.vectors(terms.counts(index, space.columns))[0]
-        if len(known) >= _MOST_VECTORS:
+    known: dict[tuple[str, str], Floats] = space.memo.setdefault("vectors", {})
+    found = {text: vector for text in texts if (vector := known.get(text)) is not None}
+    if new := [text for text in dict.fromkeys(texts) if text not in found]:
+        index = DayIndex([Document(id="", title=title, abstract=abstract) for title, abstract in new])
+        made = dict(zip(new, space.vectors(terms.counts(index, space.columns)), strict=True))
+        if len(known) + len(made) > _MOST_VECTORS:
             known.clear()
-        known[title, abstract] = vector
-    return vector
+        known.update(list(made.items())[:_MOST_VECTORS])
+        found |= made
+    return np.vstack([found[text] for text in texts])
 
 
 def _texts(profile: Mapping[str, Any]) -> tuple[str, list[str], str, bool]:
