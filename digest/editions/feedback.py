@@ -19,10 +19,11 @@ from django.db import transaction
 from django.db.models import F, Max, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
-from digest.matching import learning, recent
+from digest.matching import learning, profiles, recent, spaces
 from digest.matching.documents import document
 from digest.matching.explain import Reason
 from digest.matching.learning import Word
+from digest.matching.rank import Ranker
 from digest.models import (
     Digest,
     Edition,
@@ -34,7 +35,7 @@ from digest.models import (
     Received,
 )
 from subscriptions import filters, interests, topics
-from subscriptions.models import Mute, Subscriber, Topic
+from subscriptions.models import Mute, SubscribedTopic, Subscriber, Topic
 
 MOST_EXAMPLES = 50  # liked papers, and as many disliked, of one reader for one topic; the newest
 MOST_MUTES = 200  # of one reader
@@ -185,11 +186,15 @@ def _outdate(subscriber_id: int) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Under:
-    """One topic that found a paper: in which words, and how sure of it (None: a pure filter)."""
+    """One topic that found a paper: in which words, and how sure of it (None: a pure filter).
+
+    `least`: the percentage that the reader takes its papers from; told of papers that did not come.
+    """
 
     topic: Topic
     reasons: tuple[Reason, ...]
     probability: float | None = None
+    least: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,15 +262,37 @@ def _found_in(digest: Digest, names: Sequence[int]) -> tuple[Under, ...]:
 
 
 def would_come(subscriber_id: int, paper_id: int) -> tuple[Under, ...]:
-    """The topics that the reader follows and whose filter finds this paper, whatever its day."""
+    """The topics that the reader follows and whose filter finds this paper, whatever its day, with the
+    relevance that it has by their words and by what the reader says of papers now."""
     paper = _original(paper_id)
     sources = set(paper.sightings.values_list("source__slug", flat=True))
     followed = Topic.objects.filter(subscribed__subscriber=subscriber_id, subscribed__muted=False)
     ordered = followed.select_related("filter").order_by("subscribed__position", "subscribed__pk")
-    return tuple(
-        Under(topic, tuple(dict.fromkeys(reasons)))
-        for topic, reasons in recent.matching_topics(paper, ordered, sources)
+    found = recent.matching_topics(paper, ordered, sources)
+    if not any(interests.of_topic(topic) for topic, _ in found):
+        return tuple(Under(topic, tuple(dict.fromkeys(reasons))) for topic, reasons in found)
+    least = dict(
+        SubscribedTopic.objects.filter(subscriber=subscriber_id).values_list("topic_id", "min_relevance")
     )
+    said = examples([subscriber_id]).get(subscriber_id, {})
+    key = str(paper.pk)
+    ranker = Ranker(calibration=spaces.scale()).fit(
+        [{"id": key, "title": paper.title, "abstract": paper.abstract}], spaces.current().space
+    )
+    under = []
+    for topic, reasons in found:
+        sides = [said[pk] for pk in (topic.pk, None) if pk in said]
+        profile = profiles.of_topic(
+            topic,
+            liked=[one for liked, _ in sides for one in liked],
+            disliked=[one for _, disliked in sides for one in disliked],
+        )
+        prepared = ranker.prepare(profile) if profile and interests.of_topic(topic) else None
+        relevance = ranker.relevance(prepared) if prepared else None
+        told = dict.fromkeys([*reasons, *(ranker.explain(prepared, key) if prepared else ())])
+        probability = relevance[0] if relevance else None
+        under.append(Under(topic, tuple(told), probability, least.get(topic.pk)))
+    return tuple(under)
 
 
 # --- what the matcher asks: for many readers at once --------------------------------------------------------

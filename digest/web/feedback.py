@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from digest.editions import feedback
+from digest.editions import feedback, relevance
 from digest.editions.feedback import Opinion, Said, TooMany
 from digest.matching import calibration, learning
 from digest.matching.explain import Reason
@@ -21,6 +21,7 @@ from digest.models import Paper
 from digest.papers.glance import shortened
 from digest.web import present
 from digest.web.throttle import limited
+from subscriptions import interests
 from subscriptions.filters import FilterError
 from subscriptions.models import Subscriber
 from subscriptions.web.forms import caret
@@ -69,6 +70,8 @@ class Topic:
     name: str
     slug: str | None
     relevance: str  # "70 %", "under 50 %"; empty where there is no score
+    least: int | None  # the reader's percentage where the paper is below it, and so does not come
+    takes_every_paper: bool
     lines: list[Line]
 
 
@@ -89,10 +92,7 @@ def paper_and_you(request: HttpRequest, token: str, paper_id: int) -> HttpRespon
         return redirect("paper-and-you", token=token, paper_id=paper_id)
     came = feedback.came(subscriber.pk, paper.pk)
     found = came.topics if came else feedback.would_come(subscriber.pk, paper.pk)
-    topics = [
-        Topic(under.topic.name, under.topic.slug, _relevance(under.probability), _lines(paper, under.reasons))
-        for under in found
-    ]
+    topics = [_topic(paper, under) for under in found]
     context = {
         "token": token,
         "paper": paper,
@@ -145,6 +145,21 @@ def _paper(paper_id: int) -> Paper:
     if found is None:
         raise Http404("Paperboy knows no paper under this address.")
     return found.canonical or found
+
+
+def _topic(paper: Paper, under: feedback.Under) -> Topic:
+    is_wide = under.topic.filter.canonical == interests.EVERY_PAPER
+    # To mute what lets every paper in would mute the mail.
+    reasons = [reason for reason in under.reasons if not (is_wide and reason.field == "kind")]
+    is_below = under.probability is not None and not relevance.is_enough(under.probability, under.least)
+    return Topic(
+        name=under.topic.name,
+        slug=under.topic.slug,
+        relevance=_relevance(under.probability),
+        least=under.least if is_below else None,
+        takes_every_paper=is_wide,
+        lines=_lines(paper, reasons),
+    )
 
 
 def _relevance(probability: float | None) -> str:

@@ -112,6 +112,22 @@ class TestAPaper:
         assert "<mark>plan</mark> raised its score" in text
         assert ("about 80 in 100 were judged relevant" in text) == bool(said)
 
+    def test_says_that_it_is_below_what_the_reader_takes(self, client, about, reader):
+        wide = TopicFactory(
+            name="Wheat",
+            slug=None,
+            owner=reader,
+            keywords=["growth of wheat"],
+            filter=topics.filter_revision("kind:paper", now=NOON),
+        )
+        SubscribedTopicFactory(subscriber=reader, topic=wide, min_relevance=50, position=9)
+
+        text = client.get(about).content.decode()
+
+        assert "under 50 %" in text
+        assert "It does not come: you take papers of this topic from 50 % on." in text
+        assert "Never show papers of the kind" not in text
+
     def test_says_what_a_dislike_does_not_do(self, client, about, paper):
         text = press(client, about, f"less:{paper.pk}")
 
