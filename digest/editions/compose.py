@@ -460,45 +460,54 @@ def gather(
     `received` holds papers under their original's id, and the marks of revisions. A revision is for readers
     who asked for updates, whether they had an earlier version or not.
 
-    A paper stands under the first topic that finds it and names the others. The most relevant come first, by
-    bands; in a band, those that are talked about. Where there are more than the reader wants, the topics take
-    turns, so that a busy one does not crowd out the rest.
+    A paper stands under the topic to which it is most relevant, by bands, of several the first, and names
+    the others. The most relevant come first; in a band, those that are talked about. Where there are more
+    than the reader wants, the topics take turns, so that a busy one does not crowd out the rest.
     """
     taught = taught or Taught()
     never = {
         material.original(pk) for filter_id in taught.mutes_of(reader) for pk in material.found(filter_id)
     }
     personal: dict[int, relevance.Scores] = {}
-    wanted: list[tuple[SubscribedTopic, list[int]]] = []
     news: dict[int, int] = {}  # listed papers that this reader had before the version that is announced now
-    first_place: dict[int, tuple[int, int]] = {}  # original → number of the topic, id under which it came
-    also: dict[int, list[int]] = defaultdict(list)
-    for number, topic in enumerate(topics):
-        own: list[int] = []
+    followed = list(topics)
+    found: list[dict[int, int]] = []  # by topic: original → id under which it came, best first
+    home: dict[int, tuple[int, int]] = {}  # original → band and number of the topic under which it stands
+    for number, topic in enumerate(followed):
+        mine: dict[int, int] = {}
         scores = material.relevance.of(topic.topic_id)
-        if taught.has_said(reader) and (mine := taught.scores(material, reader, topic.topic)):
-            personal[topic.topic_id] = scores = mine
+        if taught.has_said(reader) and (own_scores := taught.scores(material, reader, topic.topic)):
+            personal[topic.topic_id] = scores = own_scores
         least = topic.min_relevance if interests.of_topic(topic.topic) else None
         for paper_id in _best_first(material.found(topic.topic.filter_id), scores, least):
             original = material.original(paper_id)
-            if original in never:
+            if original in never or original in mine:
                 continue
             version = material.revisions.get(paper_id)
             if version is None and original in received and paper_id in material.listed_revisions:
                 version = news[paper_id] = material.listed_revisions[paper_id]
             if _is_not_for(reader, original, version, received):
                 continue
-            if original in first_place:
-                place, shown = first_place[original]
-                if place != number and topic.topic.filter_id not in also[shown]:
-                    also[shown].append(topic.topic.filter_id)
-            else:
-                first_place[original] = number, paper_id
-                own.append(paper_id)
+            mine[original] = paper_id
+            # A pure filter is the reader's exact wish: of its papers there is no doubt.
+            band = relevance.place(scores[paper_id].probability if paper_id in scores else None)
+            place = (band if scores else 0, number)
+            home[original] = min(home.get(original, place), place)
+        found.append(mine)
+    wanted: list[tuple[SubscribedTopic, list[int]]] = []
+    also: dict[int, list[int]] = {}
+    for number, (topic, mine) in enumerate(zip(followed, found, strict=True)):
+        own = [paper_id for original, paper_id in mine.items() if home[original][1] == number]
         wanted.append((topic, own))
-    before = (
-        earlier.papers_for(reader, material, received=received, known=first_place.keys()) if earlier else {}
-    )
+        for original, paper_id in mine.items():
+            if home[original][1] == number:
+                others = (
+                    other.topic.filter_id
+                    for other, its in zip(followed, found, strict=True)
+                    if original in its
+                )
+                also[paper_id] = [pk for pk in dict.fromkeys(others) if pk != topic.topic.filter_id]
+    before = earlier.papers_for(reader, material, received=received, known=home.keys()) if earlier else {}
     revisions = material.revisions | (earlier.revisions if earlier else {})
     for topic, own in wanted:
         own.extend(before.get(topic.topic_id, {}))
@@ -511,15 +520,15 @@ def gather(
             "papers": papers,
         }
         if not papers and (topic.min_relevance or never):
-            found = [
+            missed = [
                 pk
                 for pk in material.found(topic.topic.filter_id)
                 if pk not in material.revisions
-                and (original := material.original(pk)) not in first_place
+                and (original := material.original(pk)) not in home
                 and original not in received
             ]
             scores = personal.get(topic.topic_id) or material.relevance.of(topic.topic_id)
-            section |= _left_out(found, material, never, scores, topic.min_relevance)
+            section |= _left_out(missed, material, never, scores, topic.min_relevance)
         if more := {str(pk): also[pk] for pk in papers if also.get(pk)}:
             section["also"] = more
         section |= _of_their_own(
