@@ -129,7 +129,7 @@ class Scorer:
             nearest = (vectors @ liked.T).max(1) if len(liked) else added
             if len(disliked):
                 bad = (vectors @ disliked.T).max(1)
-                added = weights[_DISLIKED] * np.where(bad > nearest, bad, 0)
+                added = weights[_DISLIKED] * features.too_near(bad, nearest)
             added = added + weights[_NEAREST] * nearest
         if self._sensed and row in block.senses:
             added = added + self._sensed.measured(block.senses[row])[at] @ weights[len(FEATURES) :]

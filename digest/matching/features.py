@@ -30,13 +30,14 @@ FEATURES = (
     "keywords",  # the same, mean of the best three
     "sentence",  # the same, of the sentence
     "nearest",  # cosine to the nearest liked paper
-    "disliked",  # cosine to the nearest disliked paper, where that is nearer than the nearest liked one
+    "disliked",  # how much nearer the nearest disliked paper is than the nearest liked one
 )
 
 _MEANING, _FEEDBACK, _NEAREST, _DISLIKED = map(FEATURES.index, ("meaning", "feedback", "nearest", "disliked"))
 _FEEDBACK_PAPERS = 20
 _LOOKED_AT = 600  # references whose words are looked at closely for feedback
 _COVER_WEIGHT = 2.0  # of the words' coverage beside meaning and words, in choosing them
+_IN_ONE_FIELD = 0.3  # cosine
 _MOST_VECTORS = 8_192  # of liked and disliked papers, remembered: 16 MB
 LOWEST = 0.03  # a word that is missing altogether leaves the others some say
 MOST_RARE = 5.0  # one strange word must not decide alone
@@ -371,8 +372,14 @@ def _by_place(prepared: Prepared, papers: Counted, found: npt.NDArray[np.float32
     found[:, _DISLIKED] = 0
     if len(prepared.disliked):
         bad = (vectors @ prepared.disliked.T).max(1)
-        found[:, _DISLIKED] = np.where(bad > found[:, _NEAREST], bad, 0)
+        found[:, _DISLIKED] = too_near(bad, found[:, _NEAREST])
     return found
+
+
+def too_near(disliked: npt.NDArray[Any], liked: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """How much nearer papers lie to the nearest disliked paper than to the nearest liked one, or than papers
+    of one field lie to each other anyway; 0 or more."""
+    return np.maximum(disliked - np.maximum(liked, _IN_ONE_FIELD), 0)
 
 
 def _share(spoken: Floats, prepared: Prepared) -> Floats:
