@@ -20,7 +20,7 @@ MAX_KEYWORD = 80  # characters
 MAX_SENTENCE = 300
 MAX_NAME = 80
 # Not in what people write: PostgreSQL refuses NUL, and marks of direction turn around the mail around them.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200e\u200f\u202a-\u202e\u2066-\u2069]")
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u200b\u200e\u200f\u2060\ufeff\u202a-\u202e\u2066-\u2069]")
 
 
 @dataclass(frozen=True, slots=True)
