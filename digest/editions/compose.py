@@ -478,6 +478,7 @@ def gather(
         scores = material.relevance.of(topic.topic_id)
         if taught.has_said(reader) and (own_scores := taught.scores(material, reader, topic.topic)):
             personal[topic.topic_id] = scores = own_scores
+        known = relevance.probabilities(scores)
         least = topic.min_relevance if interests.of_topic(topic.topic) else None
         for paper_id in _best_first(material.found(topic.topic.filter_id), scores, least):
             original = material.original(paper_id)
@@ -490,8 +491,7 @@ def gather(
                 continue
             mine[original] = paper_id
             # A pure filter is the reader's exact wish: of its papers there is no doubt.
-            band = relevance.place(scores[paper_id].probability if paper_id in scores else None)
-            place = (band if scores else 0, number)
+            place = (relevance.place(known.get(paper_id)) if known else 0, number)
             home[original] = min(home.get(original, place), place)
         found.append(mine)
     wanted: list[tuple[SubscribedTopic, list[int]]] = []
