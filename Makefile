@@ -25,7 +25,7 @@ multilingual: install  ## an optional model for the ranker, also Chinese; SEMANT
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet --require-hashes -r requirements-multilingual.lock
 
 test: install  ## the whole test suite, beside whatever runs
-	@exec $(BIN)/python -m pytest -n 2 $(ARGS)
+	@exec $(BIN)/python -m pytest -n 2 --dist worksteal $(ARGS)
 
 bench: install  ## the benchmarks at a size for two cores
 	$(BIN)/python manage.py benchmark ingest --papers 1284 --json $(ARGS)

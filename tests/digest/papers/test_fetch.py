@@ -14,6 +14,7 @@ from digest.papers.fetch import fetch_day, fetch_due, first_fill
 from digest.papers.readers import plain
 from digest.papers.readers.huggingface import days_to_read
 from digest.sources.http import Client, Pace, SourceError
+from tests.arxiv_server import free_clock
 from tests.servers import HuggingFaceServer, Reply, WebServer, entry, huggingface_server, web_server
 
 FRIDAY = date(2026, 7, 24)
@@ -62,8 +63,9 @@ def everything() -> list[tuple[Any, ...]]:
 class TestFetchDay:
     @pytest.mark.parametrize("slug", ["huggingface", "arxiv"])
     def test_an_address_that_was_typed_in_the_admin_leads_to_no_private_network(
-        self, server: HuggingFaceServer, slug: str
+        self, server: HuggingFaceServer, slug: str, monkeypatch: pytest.MonkeyPatch
     ) -> None:
+        free_clock(monkeypatch)  # of arXiv's twenty categories each is asked for, and refused
         source = Source.objects.get(slug=slug)
         source.url = server.url
 
