@@ -14,7 +14,8 @@ from django.conf import settings
 from django.db.models import Count, F, Max
 from django.db.models.functions import Coalesce, Least
 
-from digest.editions import compose
+from digest.editions import share
+from digest.editions.material import documents_of
 from digest.matching.index import DayIndex
 from digest.models import AiText, Paper, Sighting
 from digest.papers import ai, trending
@@ -114,7 +115,7 @@ def _wishes(listed: dict[int, date], followed: Sequence[_Followed]) -> list[Wish
     if not followed or not listed:
         return []
     papers = _ranked(listed)
-    index = DayIndex(compose.documents_of([paper.pk for paper in papers]))
+    index = DayIndex(documents_of([paper.pk for paper in papers]))
     best: dict[tuple[int, str], Wish] = {}
     for one in followed:
         for position, place in _places(index, one, papers, listed):
@@ -180,7 +181,7 @@ def _followed() -> list[_Followed]:
     )
     return [
         *(_Followed(canonical, language, number, most) for canonical, language, number, most in filters),
-        *(_Followed("", language, number, compose.TOP_PAPERS) for language, number in tops),
+        *(_Followed("", language, number, share.TOP_PAPERS) for language, number in tops),
     ]
 
 

@@ -10,6 +10,7 @@ from django.db import connection
 
 from digest.models import Digest
 from subscriptions.mail import ledger
+from subscriptions.models import Subscriber
 
 
 def add_digest_partition(mailing_id: int) -> None:
@@ -117,3 +118,10 @@ def already_received(
                         if not some.isdisjoint(given):
                             received[subscriber_id] |= others
     return received
+
+
+def is_not_for(reader: Subscriber, original: int, version: int | None, received: Collection[int]) -> bool:
+    """Whether this reader has had the paper, or, of a revision, does not want it or has had it as such."""
+    if version is None:
+        return original in received
+    return not reader.wants_updates or revision_mark(original, version) in received

@@ -9,8 +9,10 @@ from datetime import date, datetime
 from django.conf import settings
 from django.db import transaction
 
-from digest.editions import cards, compose, digests, schedule
+from digest.editions import cards, compose, digests, schedule, share
 from digest.editions.assemble import Assembler
+from digest.editions.material import Material
+from digest.editions.taught import Taught
 from digest.models import Edition
 from subscriptions import topics
 from subscriptions.mail.letters import Recipient
@@ -56,9 +58,9 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
     edition = schedule.open_edition(kind, wanted, now=now) if wanted else None
     if edition is None:
         raise NoPapersError(f"No source lists papers for the {kind} edition of {wanted or 'any day'}.")
-    material = compose.Material.of(edition)
+    material = Material.of(edition)
     followed = compose.topics_of([reader.pk]).get(reader.pk, [])
-    taught = compose.Taught.by([reader.pk])
+    taught = Taught.by([reader.pk])
     material.evaluate({row.topic.filter_id for row in followed} | taught.muted_filters)
     material.score(row.topic for row in followed)
     elsewhere = digests.already_received(
@@ -69,7 +71,7 @@ def _message(reader: Subscriber, *, now: datetime, day: date | None) -> bytes:
         parted=material.parted,
     )[reader.pk]
     received = material.as_original(elsewhere)
-    digest = compose.gather(material, reader, followed, received=received, taught=taught)
+    digest = share.gather(material, reader, followed, received=received, taught=taught)
     if not digests.papers_of(digest):
         raise NoPapersError(
             f"None of the {len(material.positions)} papers of the {edition} edition match, so no mail comes."

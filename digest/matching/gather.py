@@ -1,8 +1,8 @@
 """Who gets which papers: a million readers' topics taken in turns, all at once.
 
-Pure. What compose.gather says of one reader: a paper stands under the first of their topics that finds it;
-where there are more than the reader wants, the topics take turns. Held to the same in plain Python by
-tests/digest/matching/test_gather.py.
+Pure. What editions.share.gather says of one reader whose topics are equally relevant to a paper: it stands
+under the first of them; where there are more than the reader wants, the topics take turns. Held to the same
+in plain Python by tests/digest/matching/test_gather.py.
 """
 
 from dataclasses import dataclass

@@ -32,6 +32,7 @@ from django.db import connection
 from psycopg import sql
 
 from digest.editions import compose, run, schedule
+from digest.editions.material import documents_of
 from digest.matching import batch, features, gather, packing, recent, space
 from digest.matching.backtest import backtest
 from digest.matching.calibration import LOWEST_SHOWN
@@ -157,7 +158,7 @@ def match(*, subscribers: int, papers: int) -> Measured:
     _fill_papers(papers, random.Random(11), texts=crowd.texts(papers, ground=ground, topics=known))
     edition = schedule.open_edition("daily", DAY, now=NOW)
     assert edition is not None
-    documents = compose.documents_of([row.paper_id for row in edition.edition_papers.all()])
+    documents = documents_of([row.paper_id for row in edition.edition_papers.all()])
     if papers >= space.LEAST_PAPERS:
         # As an installation that has trained its own.
         ground = ground.joined(Space.trained(DayIndex(documents)))

@@ -9,7 +9,9 @@ from typing import Any
 
 from django.db.models import Q
 
-from digest.editions import compose, digests, prose
+from digest.editions import compose, digests, prose, share
+from digest.editions.material import Material
+from digest.editions.taught import Taught
 from digest.editions.why import words
 from digest.matching import recent
 from digest.matching.documents import document
@@ -200,9 +202,9 @@ class Case:
         return [one for one in said if self.composed_at is None or one.created_at <= self.composed_at]
 
     @cached_property
-    def taught(self) -> compose.Taught:
+    def taught(self) -> Taught:
         filters = [one.filter_id for one in self.mutes]
-        return replace(compose.Taught.by([self.reader.pk]), mutes={self.reader.pk: filters})
+        return replace(Taught.by([self.reader.pk]), mutes={self.reader.pk: filters})
 
     @cached_property
     def wishes(self) -> list[SubscribedTopic]:
@@ -219,11 +221,11 @@ class Case:
         return made_of
 
     @cached_property
-    def material(self) -> compose.Material | None:
+    def material(self) -> Material | None:
         """The edition's, with the hits and the relevance of the reader's topics: as stored, else made now."""
         if self.edition is None:
             return None
-        material = compose.Material.of(self.edition)
+        material = Material.of(self.edition)
         followed = [wish.topic for wish in self.wishes]
         material.evaluate({topic.filter_id for topic in followed} | self.taught.muted_filters)
         material.score(followed)
@@ -248,7 +250,7 @@ class Case:
             for wish in wishes:
                 wish.max_papers = None
         received = self.material.as_original(self._received)
-        made = compose.gather(self.material, reader, wishes, received=received, taught=self.taught)
+        made = share.gather(self.material, reader, wishes, received=received, taught=self.taught)
         for section in made.sections:
             yield section["topic"], section["papers"]
 

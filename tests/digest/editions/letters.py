@@ -11,7 +11,8 @@ from django.template.loader import render_to_string
 from django.utils import translation
 from django.utils.safestring import mark_safe
 
-from digest.editions import account, assemble, cards, compose, faces, prose, schedule, wording
+from digest.editions import account, assemble, cards, compose, faces, prose, schedule, share, wording
+from digest.editions.material import Material
 from digest.models import Digest, Edition, EditionPaper, EditionRelevance
 from digest.papers import ai
 from subscriptions import tokens, topics
@@ -38,10 +39,10 @@ def edition_of(day: date = DAY, kind: str = "daily") -> Edition:
 
 def digest_of(edition: Edition, subscriber: Subscriber, **changes: Any) -> Digest:
     """What compose would give this reader, not stored."""
-    material = compose.Material.of(edition)
+    material = Material.of(edition)
     followed = compose.topics_of([subscriber.pk]).get(subscriber.pk, [])
     material.evaluate({row.topic.filter_id for row in followed})
-    digest = compose.gather(material, subscriber, followed, received=())
+    digest = share.gather(material, subscriber, followed, received=())
     for name, value in changes.items():
         setattr(digest, name, value)
     return digest

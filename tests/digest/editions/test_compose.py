@@ -7,7 +7,8 @@ from datetime import timedelta
 import pytest
 from django.db import connection
 
-from digest.editions import compose, digests, faces, schedule
+from digest.editions import compose, digests, faces, schedule, share
+from digest.editions.material import Material
 from digest.models import Digest, Edition, EditionMatch, Received
 from digest.papers import merging
 from digest.processes import wait_until
@@ -435,7 +436,7 @@ class TestFolding:
         compose.compose(first, now=MORNING_AFTER)
         new = paper("New agents", day=NEXT_DAY, seen_at=NOON + timedelta(days=1))
         second = edition_of(NEXT_DAY)
-        gather, calls = compose.gather, Counter()
+        gather, calls = share.gather, Counter()
         other_is_done = threading.Event()
 
         def first_one_slowly(*arguments, **options):
@@ -450,7 +451,7 @@ class TestFolding:
             finally:
                 connection.close()
 
-        monkeypatch.setattr(compose, "gather", first_one_slowly)
+        monkeypatch.setattr(share, "gather", first_one_slowly)
         threads = [threading.Thread(target=beside) for _ in range(2)]
         threads[0].start()
         wait_until(lambda: calls["gather"] == 1, seconds=10)
@@ -475,13 +476,13 @@ class TestFolding:
 class TestWork:
     def test_each_distinct_filter_is_evaluated_once_whatever_the_number_of_readers(self, monkeypatch):
         evaluated = Counter()
-        find = compose.Material._find
+        find = Material._find
 
         def counting(self, revision):
             evaluated[revision.canonical] += 1
             return find(self, revision)
 
-        monkeypatch.setattr(compose.Material, "_find", counting)
+        monkeypatch.setattr(Material, "_find", counting)
         monkeypatch.setattr(compose, "RANGE", 3)
         paper("Agents and robots")
         shared = [topic("agent"), topic("robot")]

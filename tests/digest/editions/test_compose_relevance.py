@@ -6,8 +6,11 @@ import pytest
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
-from digest.editions import compose, relevance, schedule
+from digest.editions import compose, relevance, schedule, share
+from digest.editions.material import Material
+from digest.editions.taught import Taught
 from digest.matching import rank, spaces
+from digest.matching.learning import LinearModel
 from digest.models import Digest, Edition, EditionRelevance, Feedback
 from subscriptions import topics
 from subscriptions.mail import ledger
@@ -159,12 +162,12 @@ class TestOpinions:
 
         monkeypatch.setattr(rank, "explained", seen)
 
-        digest = compose.gather(
-            material := compose.Material.of(edition),
+        digest = share.gather(
+            material := Material.of(edition),
             reader,
             _followed(material, reader),
             received=(),
-            taught=compose.Taught.by([reader.pk]),
+            taught=Taught.by([reader.pk]),
         )
 
         assert len(papers_of(digest)) == len(looked_at) == 3
@@ -272,15 +275,15 @@ class TestLater:
         reader = follows(followed)
         says(reader, "more", PaperFactory(title=SPLATS[0], first_listed_on=LONG_AGO), followed)
         model = {"intercept": -9.0, "slope": 0.0, "vector": [0.0] * spaces.current().space.dimensions}
-        material = compose.Material.of(edition_of())
+        material = Material.of(edition_of())
         _followed(material, reader)
-        taught = compose.Taught.by([reader.pk])
+        taught = Taught.by([reader.pk])
         plain = taught._scores(material, reader, followed)
 
         found = {}
         for name in ("space 0", spaces.current().name):
-            own = compose.LinearModel.from_json({**model, "space": name})
-            moved = compose.Taught(taught.said, {reader.pk: {None: own}})
+            own = LinearModel.from_json({**model, "space": name})
+            moved = Taught(taught.said, {reader.pk: {None: own}})
             found[name] = dict(relevance.probabilities(moved._scores(material, reader, followed)))
 
         assert found["space 0"] == dict(relevance.probabilities(plain))

@@ -9,7 +9,9 @@ import lxml.html  # type: ignore[import-untyped]
 import pytest
 from django.urls import resolve
 
-from digest.editions import assemble, cards, compose, feedback
+from digest.editions import assemble, cards, compose, feedback, share
+from digest.editions.material import Material
+from digest.editions.taught import Taught
 from digest.models import Card, Digest, Edition, EditionPaper, EditionRelevance, Paper, Shell
 from digest.papers.standing import SHOWN
 from subscriptions import topics
@@ -253,12 +255,12 @@ class TestATopicWithoutPapers:
     """Says which of the reader's own rules left out what its filter found."""
 
     def said(self, shown: Scored) -> str:
-        material = compose.Material.of(shown.edition)
+        material = Material.of(shown.edition)
         followed = compose.topics_of([shown.subscriber.pk])[shown.subscriber.pk]
-        taught = compose.Taught.by([shown.subscriber.pk])
+        taught = Taught.by([shown.subscriber.pk])
         material.evaluate({row.topic.filter_id for row in followed} | taught.muted_filters)
         material.relevance.bring([shown.topic], material.found)
-        digest = compose.gather(material, shown.subscriber, followed, received=(), taught=taught)
+        digest = share.gather(material, shown.subscriber, followed, received=(), taught=taught)
         to = recipient_of(shown.edition, shown.subscriber)
         return " ".join(text(assemble.Assembler(shown.edition).letter(to, digest).content).split())
 

@@ -6,7 +6,8 @@ from collections.abc import Collection, Sequence
 import numpy as np
 import pytest
 
-from digest.editions import compose
+from digest.editions import share
+from digest.editions.material import Material
 from digest.matching import calibration, gather
 from digest.matching.gather import Offers, Readers
 from digest.models import Edition
@@ -26,8 +27,8 @@ def plain(
     follows: Sequence[int], caps: Sequence[int], limit: int, lists: Lists, received: Collection[int]
 ) -> tuple[Lists, int]:
     """What compose gives one reader, and how many papers it holds back."""
-    digest = compose.gather(
-        compose.Material(
+    digest = share.gather(
+        Material(
             Edition(mailing_id=1),
             positions=dict.fromkeys(range(PAPERS), 0),
             hits={number: [[paper, []] for paper in one] for number, one in enumerate(lists)},
